@@ -1,0 +1,171 @@
+"""The files of the pictures, named by their content: media/originals/ab/cd/<sha256>.<extension>.
+
+The order is what keeps them: stream to .incoming, count and hash on the way, flush to disk, decode, rename to the
+content's name, flush the folder; only then may a row speak of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+from django.db import connection
+
+from gallery.names import safe_name
+from gallery.pictures import EXTENSION, PictureError
+
+BLOCK = 2**18
+
+
+class Incoming:
+    """A file on its way in. Use it in a ``with``: what is not kept is removed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = safe_name(name)
+        self.bytes = 0
+        self.path = _folder(".incoming") / uuid.uuid4().hex
+        self._hash = hashlib.sha256()
+        self._file = open(self.path, "xb")  # noqa: SIM115 - closed by finish() or discard()
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.discard()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, block: bytes) -> None:
+        """PictureError ("too_large") as soon as the limit is passed: the rest is never read."""
+        self.bytes += len(block)
+        if self.bytes > settings.MAX_BYTES:
+            raise too_large()
+        self._hash.update(block)
+        self._file.write(block)
+
+    def fill(self, blocks: Iterable[bytes]) -> Incoming:
+        for block in blocks:
+            self.write(block)
+        return self.finish()
+
+    def finish(self) -> Incoming:
+        """All bytes are there: flush them to the disk."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return self
+
+    def keep(self, format: str) -> Path:
+        """Give the file the name of its content. Two processes may do this for the same content at once."""
+        target = path_of(self.sha256, format)
+        _make_folders(target.parent)
+        os.replace(self.path, target)
+        flush_folder(target.parent)
+        return target
+
+    def discard(self) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def too_large() -> PictureError:
+    mib = settings.MAX_BYTES / 2**20
+    return PictureError("too_large", f"This file is larger than {mib:g} MiB, the most that is taken here.")
+
+
+def path_of(sha256: str, format: str) -> Path:
+    return settings.MEDIA_ROOT / "originals" / sha256[:2] / sha256[2:4] / f"{sha256}.{EXTENSION[format]}"
+
+
+def remove(sha256: str, format: str) -> None:
+    path_of(sha256, format).unlink(missing_ok=True)
+
+
+def lock(sha256: str) -> None:
+    """Until the end of this transaction nobody else stores or removes the file of this content.
+
+    Without it, a purge could remove the file that an upload of the same bytes has just acknowledged.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [sha256])
+
+
+def flush_folder(folder: Path) -> None:
+    """A rename is only safe from a power cut when its folder has been flushed too."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sweep_incoming(older_than: float = 24 * 3600) -> int:
+    """Remove what crashed imports left, in seconds of age. Returns how many files."""
+    old = [p for p in _folder(".incoming").iterdir() if time.time() - p.stat().st_mtime > older_than]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
+def _folder(name: str) -> Path:
+    folder = settings.MEDIA_ROOT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _make_folders(folder: Path) -> None:
+    """mkdir -p that also flushes each parent in which a folder is new."""
+    missing = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for new in missing:
+        flush_folder(new.parent)
+
+
+class IncomingUploadHandler(FileUploadHandler):
+    """Uploaded files of a form go straight to .incoming: hashed once, and cut off at the limit.
+
+    ``request.FILES`` then holds IncomingFile objects; one that is over the limit carries the error.
+    """
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self.incoming = Incoming(self.file_name or "")
+        self.error: PictureError | None = None
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if self.error:
+            return  # read on, so that the other files of the form are not lost
+        try:
+            self.incoming.write(raw_data)
+        except PictureError as error:
+            self.error = error
+
+    def file_complete(self, file_size: int) -> UploadedFile:
+        return IncomingFile(self.incoming.finish(), self.error)
+
+    def upload_interrupted(self) -> None:
+        if hasattr(self, "incoming"):
+            self.incoming.discard()
+
+
+class IncomingFile(UploadedFile):
+    """What a form field gets. The file is removed when the request ends, unless it was kept."""
+
+    def __init__(self, incoming: Incoming, error: PictureError | None) -> None:
+        super().__init__(file=open(incoming.path, "rb"), name=incoming.name, size=incoming.bytes)  # noqa: SIM115
+        self.incoming, self.error = incoming, error
+
+    def close(self) -> None:
+        super().close()
+        self.incoming.discard()

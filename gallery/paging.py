@@ -1,0 +1,109 @@
+"""Keyset paging: the page after a picture, in any order, as fast for page 5,000 as for page 1.
+
+The cursor holds the sort keys of the last picture of a page, so that pictures that arrive or leave never shift a page.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import BigIntegerField, F, Func, Q, QuerySet, Value
+
+from gallery.models import Image, ImageQuerySet
+
+BIGINT = 2**63 - 1
+
+
+class CursorError(Exception):
+    """The address of a page was changed by hand."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A sort of the gallery: newest, oldest, largest, or random with a seed."""
+
+    sort: str = "newest"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sort not in SORTS:
+            raise CursorError(f"There is no order {self.sort!r}; choose {', '.join(SORTS)}.")
+
+    @property
+    def query(self) -> str:
+        """The order as it stands in an address."""
+        return f"sort=random&seed={self.seed}" if self.sort == "random" else f"sort={self.sort}"
+
+    def cursor(self, image: Image) -> str:
+        return ".".join(str(getattr(image, key)) for key, _ in SORTS[self.sort])
+
+    def of(self, images: ImageQuerySet) -> QuerySet[Image]:
+        """The images in this order, with the sort keys that ``cursor`` needs."""
+        return self._annotated(images).order_by(*(F(k).desc() if down else F(k).asc() for k, down in SORTS[self.sort]))
+
+    def after(self, images: ImageQuerySet, cursor: str) -> QuerySet[Image]:
+        return self.of(images).filter(self._beyond(cursor, forward=True))
+
+    def before(self, images: ImageQuerySet, cursor: str) -> QuerySet[Image]:
+        """Nearest to the cursor first, that is in the opposite order."""
+        return self.of(images).filter(self._beyond(cursor, forward=False)).reverse()
+
+    def page(self, images: ImageQuerySet, cursor: str, size: int) -> tuple[list[Image], str]:
+        """(images of the page, cursor of the next page or "")."""
+        rows = list((self.after(images, cursor) if cursor else self.of(images))[: size + 1])
+        return rows[:size], self.cursor(rows[size - 1]) if len(rows) > size else ""
+
+    def neighbours(self, images: ImageQuerySet, image: Image) -> tuple[Image | None, Image | None]:
+        """(previous, next) of an image in this order."""
+        row = self._annotated(Image.objects.filter(pk=image.pk)).get()
+        cursor = self.cursor(row)
+        return self.before(images, cursor).first(), self.after(images, cursor).first()
+
+    def _annotated(self, images: ImageQuerySet) -> ImageQuerySet:
+        if self.sort != "random":
+            return images
+        # A keyed hash of the id is a shuffle that needs no memory of who has seen what. hashint8extended is what
+        # PostgreSQL partitions tables with: its values never change between versions.
+        shuffle = Func(F("id"), Value(self.seed), function="hashint8extended", output_field=BigIntegerField())
+        return images.annotate(shuffle=shuffle)
+
+    def _beyond(self, cursor: str, forward: bool) -> Q:
+        keys = SORTS[self.sort]
+        values = self._parse(cursor, len(keys))
+        beyond = Q()
+        for (key, down), value in reversed(list(zip(keys, values, strict=True))):
+            further = f"{key}__{'lt' if down == forward else 'gt'}"
+            beyond = Q(**{further: value}) | (Q(**{key: value}) & beyond) if beyond else Q(**{further: value})
+        # Said once more for the first key alone, so that PostgreSQL starts in the middle of the index.
+        first, down = keys[0]
+        return Q(**{f"{first}__{'lte' if down == forward else 'gte'}": values[0]}) & beyond
+
+    @staticmethod
+    def _parse(cursor: str, parts: int) -> list[int]:
+        try:
+            values = [int(part) for part in cursor.split(".")]
+        except ValueError:
+            values = []
+        if len(values) != parts or any(abs(value) > BIGINT for value in values):
+            raise CursorError("This page address is broken. Start again from the first page.")
+        return values
+
+
+SORTS: dict[str, tuple[tuple[str, bool], ...]] = {
+    "newest": (("id", True),),
+    "oldest": (("id", False),),
+    "largest": (("pixels", True), ("id", True)),
+    "random": (("shuffle", False), ("id", False)),
+}
+"""{sort: ((key, descending), ...)}; the last key is unique. Ids follow the order of arrival."""
+
+
+def order_from(params: Any, draw: Callable[[], int] = lambda: secrets.randbelow(10**6)) -> Order:
+    """The order that an address asks for. CursorError if it makes no sense."""
+    seed = params.get("seed", "")
+    if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= 9):
+        raise CursorError("The seed of a random order is a number of at most nine digits.")
+    return Order(params.get("sort", "newest"), int(seed) if seed else draw())

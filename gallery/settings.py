@@ -1,0 +1,185 @@
+"""All settings. Each LOOKALIKE_ variable is explained in the README; a test compares the two."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from gallery.environment import env_bool, env_choice, env_int, env_list, env_text, secret_from
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- what a gallery keeps
+VAR = Path(env_text("LOOKALIKE_VAR") or BASE_DIR / "var").resolve()
+MEDIA_ROOT = VAR / "media"
+INDEX_ROOT = VAR / "indexes"
+STATIC_ROOT = VAR / "static"
+
+# --- what may come in
+MAX_BYTES = env_int("LOOKALIKE_MAX_BYTES", 50 * 2**20)
+MAX_PIXELS = env_int("LOOKALIKE_MAX_PIXELS", 100_000_000)
+MAX_JPEG_SCANS = env_int("LOOKALIKE_MAX_JPEG_SCANS", 100)
+MAX_DECODE_SECONDS = env_int("LOOKALIKE_MAX_DECODE_SECONDS", 10)
+UPLOADS = env_choice("LOOKALIKE_UPLOADS", "members", ("members", "anyone"))
+WATCH = env_list("LOOKALIKE_WATCH")
+
+# --- what is shown
+TITLE = env_text("LOOKALIKE_TITLE", "Lookalike")
+SHOW_GPS = env_bool("LOOKALIKE_SHOW_GPS", False)
+PAGE_SIZE = env_int("LOOKALIKE_PAGE_SIZE", 60)
+QUERY_HOURS = env_int("LOOKALIKE_QUERY_HOURS", 24)
+TRASH_DAYS = env_int("LOOKALIKE_TRASH_DAYS", 30)
+
+# --- how much of the machine
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = env_int("LOOKALIKE_WORKERS", max(1, CORES))
+WEB_THREADS = env_int("LOOKALIKE_WEB_THREADS", 8)
+
+# --- Django
+DEBUG = env_bool("LOOKALIKE_DEBUG", False)
+SECRET_KEY = env_text("LOOKALIKE_SECRET_KEY") or secret_from(VAR / "secret_key")
+ALLOWED_HOSTS = env_list("LOOKALIKE_HOSTS", "localhost,127.0.0.1,[::1]")
+HTTPS = env_bool("LOOKALIKE_HTTPS", False)
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+
+ROOT_URLCONF = "gallery.urls"
+WSGI_APPLICATION = "gallery.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "browse"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+    "gallery",
+    "search",
+    "ingestion",
+    "huey.contrib.djhuey",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "gallery.middleware.DatabaseAwayMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "gallery.context.site",
+            ],
+        },
+    },
+]
+
+# --- one database, the only truth
+DATABASES: dict[str, Any]
+if env_text("DATABASE_URL"):
+    DATABASES = {"default": dj_database_url.parse(env_text("DATABASE_URL"), conn_max_age=600)}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "gallery.database",
+            "NAME": "lookalike",
+            "CLUSTER": VAR / "postgresql",
+            "CONN_MAX_AGE": 600,
+        }
+    }
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+
+def _queue_connection() -> Any:
+    """A connection of its own for the queue, made by Django's backend so that the embedded server is started."""
+    from django.db import connections
+
+    wrapper = connections["default"].copy()
+    wrapper.connect()
+    return wrapper.connection
+
+
+# The queue is a doorbell, not the truth: see ingestion/models.py.
+HUEY = {
+    "name": "lookalike",
+    "huey_class": "huey.PostgresHuey",
+    "immediate": False,  # huey would take DEBUG for it
+    "results": False,
+    "connection": {"connection": _queue_connection, "create_tables": False},
+    "consumer": {"workers": WORKERS, "worker_type": "thread", "check_worker_health": True},
+}
+
+# --- files
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+RENDITION_URL = "/r/"
+FILE_UPLOAD_HANDLERS = ["gallery.originals.IncomingUploadHandler"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
+
+# --- safety
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+AUTH_USER_MODEL = "gallery.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LOG_LEVEL = env_choice("LOOKALIKE_LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"huey": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
+}

@@ -1,0 +1,27 @@
+"""Every address of the site. Apps above the gallery are named by strings only."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path, re_path
+
+from gallery import views
+
+urlpatterns = [
+    path("", views.browse, name="browse"),
+    path("image/<int:pk>/", views.image_page, name="image"),
+    path("image/<int:pk>/original/", views.original, name="original"),
+    path("image/<int:pk>/trash/", views.trash, name="trash"),
+    path("image/<int:pk>/restore/", views.restore, name="restore"),
+    path("search/", include("search.urls")),
+    path("import/", include("ingestion.urls")),
+    path("welcome/<str:token>/", views.welcome, name="welcome"),
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("justified.css", views.justified_css, name="justified_css"),
+    path("health/live", views.live, name="live"),
+    path("health/ready", views.ready, name="ready"),
+    # `manage.py run` mounts this folder in the web server; this route serves every other way to run the site.
+    re_path(rf"^{settings.RENDITION_URL.strip('/')}/(?P<path>[0-9a-f/-]+\.webp)$", views.rendition),
+]

@@ -1,0 +1,155 @@
+"""Browsing: the rows, the page of one picture, its original."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth import login
+from django.db import connection
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST, require_safe
+
+from gallery import justified, originals, renditions
+from gallery.forms import WelcomeForm
+from gallery.models import Image
+from gallery.names import safe_name
+from gallery.pages import refuse, render_page
+from gallery.paging import SORTS, CursorError, Order, order_from
+from gallery.pictures import MIME
+from gallery.welcome import gallery_is_claimed, token_is_good
+
+
+@require_safe
+def browse(request: HttpRequest) -> HttpResponse:
+    images = Image.objects.visible_to(request.user)
+    try:
+        order = order_from(request.GET)
+        page, after = order.page(images, request.GET.get("after", ""), settings.PAGE_SIZE)
+    except CursorError as error:
+        return refuse(request, str(error))
+    if order.sort == "random" and "seed" not in request.GET:
+        return redirect(f"{request.path}?{order.query}")  # a seed in the address: the next page continues this shuffle
+    context: dict[str, Any] = {"images": page, "order": order, "after": after, "sorts": SORTS}
+    if not page:
+        context["preparing"] = Image.objects.filter(state=Image.State.NEW, trashed_at=None).count()
+    return render_page(request, "gallery/browse.html", "gallery/_rows.html", context)
+
+
+@require_safe
+def image_page(request: HttpRequest, pk: int) -> HttpResponse:
+    image = find_image(request, pk)
+    images = Image.objects.visible_to(request.user)
+    try:
+        order = order_from(request.GET, draw=lambda: 0)
+    except CursorError as error:
+        return refuse(request, str(error))
+    visible = image.trashed_at is None and image.state == Image.State.READY
+    previous, following = order.neighbours(images, image) if visible else (None, None)
+    context = {
+        "image": image,
+        "order": order,
+        "previous": previous,
+        "next": following,
+        "sources": image.sources.all(),
+        "image_tags": image.image_tags.exclude(state="rejected").select_related("tag"),
+        "captions": image.captions.exclude(state="rejected"),
+        "ocr_texts": image.ocr_texts.exclude(state="rejected"),
+    }
+    return render(request, "gallery/image.html", context)
+
+
+def find_image(request: HttpRequest, pk: int) -> Image:
+    """The image, or 404. Staff also see what is in the trash or still being prepared."""
+    if pk > 2**63 - 1:
+        raise Http404("There is no such picture.")
+    images = Image.objects.all() if request.user.is_staff else Image.objects.visible_to(request.user)
+    return get_object_or_404(images, pk=pk)
+
+
+@require_safe
+def original(request: HttpRequest, pk: int) -> HttpResponse:
+    """The bytes as they came, never as something that a browser would run."""
+    image = find_image(request, pk)
+    path = originals.path_of(image.sha256, image.format)
+    if not path.exists():
+        return refuse(request, "The file of this picture is missing. The owner of the gallery can see why.", 503)
+    response = FileResponse(path.open("rb"), content_type=MIME[image.format])
+    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(safe_name(image.name))}"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
+
+
+@require_POST
+@staff_member_required
+def trash(request: HttpRequest, pk: int) -> HttpResponse:
+    image = get_object_or_404(Image, pk=pk)
+    if image.trash():
+        messages.success(request, f"{image.name} is in the trash for {settings.TRASH_DAYS} days.", extra_tags=f"undo-{pk}")
+    return redirect("browse")
+
+
+@require_POST
+@staff_member_required
+def restore(request: HttpRequest, pk: int) -> HttpResponse:
+    image = get_object_or_404(Image, pk=pk)
+    if image.restore():
+        messages.success(request, f"{image.name} is back. Its thumbnails are being made again.")
+    return redirect(image)
+
+
+def welcome(request: HttpRequest, token: str) -> HttpResponse:
+    """The first account of a fresh gallery, through the link that `manage.py run` prints."""
+    if gallery_is_claimed() or not token_is_good(token):
+        return refuse(request, "This link is over. Sign in, or run “manage.py createsuperuser”.", 410)
+    form = WelcomeForm(request.POST or None)
+    if form.is_valid():
+        user = form.claim()
+        if user is None:
+            return refuse(request, "Somebody was faster: this gallery has its first account already.", 410)
+        login(request, user)
+        return redirect("import")
+    return render(request, "gallery/welcome.html", {"form": form}, status=400 if request.POST else 200)
+
+
+@require_safe
+@cache_control(public=True, max_age=86_400)
+def justified_css(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(justified.stylesheet(), content_type="text/css; charset=utf-8")
+
+
+@require_safe
+@cache_control(public=True, max_age=31_536_000, immutable=True)
+def rendition(request: HttpRequest, path: str) -> FileResponse:
+    file = (renditions.root() / path).resolve()
+    if not file.is_relative_to(renditions.root().resolve()) or not file.is_file():
+        raise Http404("There is no such thumbnail.")
+    return FileResponse(file.open("rb"), content_type="image/webp")
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """The process can do its work: the database answers and the disk takes files."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    with originals.Incoming("probe") as incoming:
+        incoming.write(b"1")
+        incoming.finish()
+    return JsonResponse({"status": "ok"})
+
+
+def order_of(image: Image, order: Order) -> str:
+    """The address of an image that remembers the order in which it was met."""
+    return f"{image.get_absolute_url()}?{order.query}"

@@ -1,0 +1,1 @@
+"""Everything that brings a picture in."""

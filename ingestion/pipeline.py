@@ -1,0 +1,185 @@
+"""How a picture comes in, and what is made of it.
+
+``store`` acknowledges a picture only when nothing can lose it any more: bytes flushed under their content's name, row
+and job committed. ``complete`` then makes whatever is still missing; it can be run any number of times.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import transaction
+
+from gallery import originals, renditions
+from gallery.models import Image, ImageSource, User, decode_limits
+from gallery.originals import Incoming
+from gallery.pictures import Picture, PictureError, decode
+from ingestion.annotators import all_annotators
+from ingestion.models import Job
+from search.errors import QueryError
+from search.models import store_features
+from search.query import Query
+from search.retrieval import retrieve
+
+logger = logging.getLogger(__name__)
+
+MAX_ADDRESS = 600
+SMALL = 256
+"""Pixels: enough to prove that a file can be decoded."""
+
+
+class Result(StrEnum):
+    STORED = "stored"
+    KNOWN = "known"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a picture comes from; becomes an ImageSource."""
+
+    kind: str
+    address: str
+    by: User | None = None
+    title: str = ""
+    author: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    name: str
+    result: Result
+    image: Image | None = None
+    error: PictureError | None = None
+
+    @property
+    def reason(self) -> str:
+        return str(self.error) if self.error else ""
+
+
+def import_blocks(blocks: Iterable[bytes], name: str, origin: Origin) -> Outcome:
+    """Stream a picture in. Never raises for what is wrong with the picture: the outcome says it."""
+    with Incoming(name) as incoming:
+        try:
+            return import_incoming(incoming.fill(blocks), origin)
+        except PictureError as error:
+            return Outcome(incoming.name, Result.REFUSED, error=error)
+
+
+def import_incoming(incoming: Incoming, origin: Origin) -> Outcome:
+    """The same for a file that lies finished in .incoming; the caller discards it."""
+    try:
+        known = _known(incoming, origin)
+        image, result = (known, Result.KNOWN) if known else store(incoming, origin)
+    except PictureError as error:
+        return Outcome(incoming.name, Result.REFUSED, error=error)
+    return Outcome(incoming.name, result, image)
+
+
+def _known(incoming: Incoming, origin: Origin) -> Image | None:
+    """The image of the same bytes: it gets another source, and leaves the trash if it lay there."""
+    image = Image.objects.filter(sha256=incoming.sha256).first()
+    if image is None or not originals.path_of(image.sha256, image.format).exists():
+        return None  # a row whose file was lost takes these bytes: the upload repairs it
+    with transaction.atomic():
+        _meet(image, origin)
+        image.restore()
+    return image
+
+
+def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
+    """File first, row second, and both safe before anybody is told. PictureError if it cannot be decoded."""
+    picture = decode(incoming.path, longest=SMALL, limits=decode_limits())
+    with transaction.atomic():
+        originals.lock(incoming.sha256)
+        incoming.keep(picture.format)
+        # Two uploads of the same bytes at once: one of them makes the row, both get it.
+        image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
+        _meet(image, origin)
+        image.restore()
+        enqueue(image)
+    return image, Result.STORED if created else Result.KNOWN
+
+
+def _facts(incoming: Incoming, picture: Picture) -> dict:
+    return {
+        "name": incoming.name,
+        "format": picture.format,
+        "bytes": incoming.bytes,
+        "width": picture.width,
+        "height": picture.height,
+        "exif": picture.exif,
+        "taken_at": taken_at(picture.exif),
+        "placeholder": renditions.placeholder(picture),
+    }
+
+
+def taken_at(exif: dict) -> datetime | None:
+    """The camera's clock has no time zone; UTC is as good a guess as any. None if it makes no sense."""
+    try:
+        return datetime.strptime(str(exif.get("DateTimeOriginal", "")), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _meet(image: Image, origin: Origin) -> None:
+    ImageSource.objects.get_or_create(
+        image=image,
+        kind=origin.kind,
+        address=origin.address.encode("utf-8", "replace").decode().replace("\x00", "")[:MAX_ADDRESS],
+        defaults={"by": origin.by, "title": origin.title, "author": origin.author, "licence": origin.licence},
+    )
+
+
+def twin_of(image: Image, user: AbstractBaseUser | AnonymousUser) -> Image | None:
+    """Another image that is certainly the same picture, for a word to the one who brought it. None if unknown."""
+    try:
+        picture = decode(originals.path_of(image.sha256, image.format), longest=SMALL, limits=decode_limits())
+        answer = retrieve(Query(picture=picture), user, limit=5)
+    except (PictureError, QueryError):
+        return None
+    certain = (f.image for f in answer.found if f.match.certain and f.image.pk != image.pk)
+    return next(certain, None)
+
+
+def enqueue(image: Image) -> None:
+    """A durable job, and a ring at the workers' door once it is committed."""
+    from ingestion.tasks import ring  # the queue is not needed by those who only store
+
+    if Job.objects.enqueue(Job.Kind.COMPLETE, image):
+        transaction.on_commit(ring)
+
+
+def complete(image: Image) -> list[str]:
+    """Make what is missing of an image: renditions, features, annotations. Returns a sentence for each failure.
+
+    PictureError if the original cannot be decoded (any more).
+    """
+    original = originals.path_of(image.sha256, image.format)
+    if not original.exists():
+        raise PictureError("corrupt", f"The file of this picture is missing: {original.name}.")
+    picture = decode(original, longest=max(renditions.LONGEST), limits=decode_limits())
+    renditions.make(image.sha256, picture)
+    errors = [*store_features(image, picture).values(), *annotate(image, picture)]
+    # Visible even if an engine failed: the picture is worth more than its features.
+    Image.objects.filter(pk=image.pk).update(state=Image.State.READY)
+    return errors
+
+
+def annotate(image: Image, picture: Picture) -> list[str]:
+    errors = []
+    for name, annotator in all_annotators().items():
+        try:
+            annotator.annotate(image, picture)
+        except Exception as error:  # whatever a leaf raises: the others still get their turn
+            logger.exception("The annotator %s failed on image %s", name, image.pk)
+            errors.append(f"{name}: {error.__class__.__name__}: {error}")
+    return errors

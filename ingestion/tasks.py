@@ -1,0 +1,97 @@
+"""What the queue runs. huey forgets a task when its worker dies, so a task is only a bell: work lies in Job rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db import Error as DatabaseFailure
+from huey import crontab
+from huey.contrib.djhuey import db_periodic_task, db_task
+
+from gallery import originals
+from gallery.models import Image
+from gallery.pictures import PictureError
+from ingestion import pipeline
+from ingestion.models import Job, WatchedFolder
+from ingestion.sources import folder
+
+logger = logging.getLogger(__name__)
+
+MAX_SECONDS_A_RING = 50
+"""One ring empties the queue, but gives the thread back in time for the sweep."""
+
+
+def ring() -> None:
+    """Tell a worker that there is work. A database that is away costs nothing: the sweep rings again."""
+    try:
+        work()
+    except DatabaseFailure as error:
+        logger.warning("The bell could not be rung: %s", error)
+
+
+@db_task()
+def work() -> None:
+    """Do jobs until none is waiting."""
+    ends = time.monotonic() + MAX_SECONDS_A_RING
+    while work_once():
+        if time.monotonic() > ends:
+            ring()
+            return
+
+
+def work_once() -> bool:
+    """Claim one job and do it. False if none was waiting."""
+    if not Job.objects.waiting().exists():
+        return False
+    job = Job.objects.claim()
+    if job is not None:
+        do(job)
+    return True
+
+
+def do(job: Job) -> None:
+    try:
+        errors = pipeline.complete(job.image)
+    except PictureError as error:
+        job.refuse(str(error))
+    except Image.DoesNotExist:
+        pass  # purged meanwhile, and the job with it
+    except DatabaseFailure:
+        raise  # the lease brings the job back when the database is
+    except Exception as error:  # a job must say why it failed, whatever it was
+        logger.exception("Job %s failed", job.pk)
+        job.finish(error=f"{error.__class__.__name__}: {error}")
+    else:
+        job.finish(error="\n".join(errors))
+
+
+@db_periodic_task(crontab(minute="*"))
+def sweep() -> None:
+    """Every minute: ring for what waits, and finish what a crash left half done."""
+    adopt_orphans()
+    if Job.objects.waiting().exists():
+        ring()
+    Job.objects.sweep()
+    originals.sweep_incoming()
+    for image in Image.objects.expired():
+        image.purge()
+
+
+def adopt_orphans() -> None:
+    """Images that are not ready and have no job, for whatever reason, get one."""
+    for image in Image.objects.filter(state=Image.State.NEW, trashed_at__isnull=True, jobs__isnull=True)[:1000]:
+        pipeline.enqueue(image)
+
+
+@db_periodic_task(crontab(minute="*"))
+def watch() -> None:
+    """Every minute: look through the watched folders."""
+    folder.watch_all()
+
+
+@db_task()
+def look_through(pk: int) -> None:
+    """Look through one watched folder now."""
+    for watched in WatchedFolder.objects.filter(pk=pk):
+        folder.look_through(watched)

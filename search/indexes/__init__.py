@@ -1,0 +1,1 @@
+"""Indexes: one protocol, one contract test, one file an implementation."""

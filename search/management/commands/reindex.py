@@ -1,0 +1,68 @@
+"""``manage.py reindex``: make the features that are missing, or all of them, and write fresh indexes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from gallery import originals
+from gallery.models import Image, decode_limits
+from gallery.pictures import PictureError, decode
+from gallery.threads import in_threads
+from search.engines import all_engines
+from search.engines._base import Engine
+from search.errors import EngineError
+from search.live_index import live_index
+from search.models import Feature, images_without, store_features
+
+BATCH = 200
+
+
+class Command(BaseCommand):
+    help = "Make missing features (--all: every one) and write new index snapshots. Search goes on meanwhile."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("engines", nargs="*", metavar="ENGINE", help="All engines if none is named.")
+        parser.add_argument("--all", action="store_true", help="Make features again that are there already.")
+
+    def handle(self, *args: Any, engines: list[str], **options: Any) -> None:
+        unknown = set(engines) - set(all_engines())
+        if unknown:
+            raise CommandError(f"No such engine: {', '.join(unknown)}. There are: {', '.join(all_engines())}.")
+        for name in engines or all_engines():
+            self._reindex(all_engines()[name], options["all"])
+
+    def _reindex(self, engine: Engine, everything: bool) -> None:
+        images = Image.objects.all() if everything else images_without(engine)
+        failed = 0
+        with tqdm(total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None) as bar:
+            renew = partial(_renew, engine, everything)
+            for _, has_failed in in_threads(renew, images.order_by("pk").iterator(BATCH)):
+                failed += has_failed
+                bar.update()
+        Feature.objects.filter(engine=engine.name).exclude(version=engine.version).delete()
+        try:
+            live = live_index(engine.name)
+            index = live.fresh(seconds=3600)
+            live.write_snapshot()
+        except (EngineError, OSError) as error:
+            raise CommandError(f"{engine.name}: {error}") from error
+        self.stdout.write(f"{engine.name}: {len(index)} pictures in the index, {failed} without a feature.")
+
+
+def _renew(engine: Engine, everything: bool, image: Image) -> bool:
+    """True if it failed; the old feature stays then."""
+    try:
+        picture = decode(originals.path_of(image.sha256, image.format), longest=1600, limits=decode_limits())
+        if everything:
+            data = engine.extract(picture)
+            key = {"image": image, "engine": engine.name, "version": engine.version}
+            Feature.objects.update_or_create(**key, defaults={"data": data})
+            return False
+        return bool(store_features(image, picture, [engine]))
+    except (PictureError, OSError):
+        return True

@@ -1,0 +1,43 @@
+"""The question of a search."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gallery.pictures import Picture
+from search.errors import QueryError
+
+MAX_COLOURS = 5
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Query:
+    """At least one of its parts must be there; an engine answers the parts that it understands."""
+
+    picture: Picture | None = None
+    image_id: int | None = None
+    """A picture of the gallery: its stored features are asked, and it is not part of the answer."""
+    colours: tuple[Colour, ...] = ()
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.picture is None and self.image_id is None and not self.colours and not self.text:
+            raise QueryError("Nothing was asked: give a picture or colours.")
+
+
+def parse_colours(text: str) -> tuple[Colour, ...]:
+    """"3366cc,#fff" -> ((51, 102, 204), (255, 255, 255)). QueryError names what is wrong."""
+    parts = [part.strip().lstrip("#").lower() for part in text[:100].split(",") if part.strip()]
+    if len(parts) > MAX_COLOURS:
+        raise QueryError(f"At most {MAX_COLOURS} colours can be searched at once.")
+    return tuple(_colour(part) for part in parts)
+
+
+def _colour(part: str) -> Colour:
+    if re.fullmatch("[0-9a-f]{3}", part):
+        part = "".join(digit * 2 for digit in part)
+    if not re.fullmatch("[0-9a-f]{6}", part):
+        raise QueryError(f"“{part}” is no colour: write it like 3366cc.")
+    return int(part[:2], 16), int(part[2:4], 16), int(part[4:], 16)

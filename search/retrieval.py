@@ -1,0 +1,159 @@
+"""From a query to an answer: every engine that can answer is asked, each within its own time budget."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from functools import cache
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import Error as DatabaseFailure
+
+from gallery.models import Image
+from search.engines import all_engines
+from search.engines._base import Engine, Grade, Hit, Probe
+from search.errors import EngineError, QueryError
+from search.fusion import Match, Voice, fuse
+from search.live_index import close_stale_connection, live_index
+from search.models import Feature
+from search.query import Query
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4
+LIMIT = 200
+
+
+@dataclass
+class Found:
+    """A match with its image, ready to be shown."""
+
+    image: Image
+    match: Match
+
+    @property
+    def evidence(self) -> str:
+        """"34 of 576 bits differ, mirrored; 83 % of the palette shared": the engines of the grade first."""
+        hits = sorted(self.match.hits.items(), key=lambda item: item[1].grade)
+        return "; ".join(all_engines()[name].explain(hit.evidence) for name, hit in hits)
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.match.score)
+
+
+@dataclass
+class Answer:
+    found: list[Found] = field(default_factory=list)
+    weak: list[Found] = field(default_factory=list)
+    """Below every engine's cut-off: counted, and shown on demand."""
+    notices: list[str] = field(default_factory=list)
+    """What could not be asked, and why."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """{engine: time of its search}"""
+
+    def by_grade(self, weak: bool = False) -> Iterator[tuple[Grade, list[Found]]]:
+        """The grades that have matches, best first."""
+        for grade in Grade:
+            group = [found for found in (self.weak if weak else self.found) if found.match.grade == grade]
+            if group:
+                yield grade, group
+
+
+def retrieve(
+    query: Query,
+    user: AbstractBaseUser | AnonymousUser,
+    limit: int = LIMIT,
+    engines: list[str] | None = None,
+) -> Answer:
+    """Ask the engines (all, or those named) and fuse what they say into at most ``limit`` strong and weak matches.
+
+    An engine that fails or is late becomes a notice. QueryError if no engine can answer such a query at all.
+    """
+    answer, asked = Answer(), _ask(query, limit, engines)
+    if not asked:
+        raise QueryError(_nobody(query))
+    hits: dict[str, list[Hit]] = {}
+    started = time.monotonic()
+    for engine, future in asked:
+        try:
+            left = engine.seconds - (time.monotonic() - started)
+            hits[engine.name], answer.seconds[engine.name] = future.result(timeout=max(0.0, left))
+        except FutureTimeout:
+            future.cancel()
+            answer.notices.append(f"{engine.label}: no answer within {engine.seconds:g} seconds.")
+        except EngineError as error:
+            answer.notices.append(str(error))
+        except DatabaseFailure:
+            raise
+        except Exception:
+            # A leaf may fail in any way; the search still answers, and the log has the reason.
+            logger.exception("The engine %s failed", engine.name)
+            answer.notices.append(f"{engine.label}: this engine failed; the reason is in the log.")
+    voices = {engine.name: Voice(engine.weight, engine.cutoff) for engine, _ in asked}
+    _fill(answer, fuse(hits, voices), user, limit)
+    return answer
+
+
+def _fill(answer: Answer, matches: list[Match], user: AbstractBaseUser | AnonymousUser, limit: int) -> None:
+    """Matches whose image this user may not see, or that has left meanwhile, are dropped."""
+    images = Image.objects.visible_to(user).in_bulk([match.image_id for match in matches])
+    for match in matches:
+        target = answer.weak if match.weak else answer.found
+        if match.image_id in images and len(target) < limit:
+            target.append(Found(images[match.image_id], match))
+
+
+def _ask(query: Query, limit: int, names: list[str] | None) -> list[tuple[Engine, Future]]:
+    engines = [engine for name, engine in all_engines().items() if names is None or name in names]
+    able = [engine for engine in engines if _understands(engine, query)]
+    return [(engine, _pool().submit(_search, engine, query, limit)) for engine in able]
+
+
+def _understands(engine: Engine, query: Query) -> bool:
+    if query.picture is not None or query.image_id is not None:
+        return True
+    return engine.probe_colours(query.colours) is not None if query.colours else engine.answers_text
+
+
+def _nobody(query: Query) -> str:
+    if query.text:
+        return "No engine of this gallery answers words yet: ask with a picture or with colours."
+    return "No engine of this gallery answers such a question."
+
+
+def _search(engine: Engine, query: Query, limit: int) -> tuple[list[Hit], float]:
+    close_stale_connection()
+    started = time.perf_counter()
+    probe = _probe(engine, query)
+    index = live_index(engine.name).fresh(engine.seconds)
+    hits = engine.search(probe, index, limit + 1) if len(index) else []
+    kept = [hit for hit in hits if hit.image_id != query.image_id]
+    return kept, time.perf_counter() - started
+
+
+def _probe(engine: Engine, query: Query) -> Probe:
+    if query.picture is not None:
+        return engine.probe(query.picture)
+    if query.image_id is not None:
+        return engine.probe_stored(_stored(engine, query.image_id))
+    probe = engine.probe_colours(query.colours)
+    if probe is None:
+        raise EngineError(f"{engine.label}: this engine does not know colours.")
+    return probe
+
+
+def _stored(engine: Engine, image_id: int) -> bytes:
+    data = Feature.objects.of(engine).filter(image=image_id).values_list("data", flat=True).first()
+    if data is None:
+        raise EngineError(f"{engine.label}: this picture is still being prepared.")
+    return bytes(data)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
