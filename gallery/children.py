@@ -1,7 +1,8 @@
 """The child processes that decode: started when first needed, kept for the next picture, never trusted.
 
-There are never more than processors. One that crashes, hangs, talks nonsense or has decoded a few hundred pictures
-is killed. What a child says is JSON and plain bytes, never a pickle: a picture may have taken it over.
+There are never more than processors. One that crashes, hangs, talks nonsense, has grown large or has decoded
+a few hundred pictures is killed. What a child says is JSON and plain bytes, never a pickle: a picture may
+have taken it over.
 """
 
 from __future__ import annotations
@@ -43,11 +44,12 @@ def decode(file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[A
     slots = _slots
     child, keep = slots.get(), None
     try:
-        if child is None or not child.usable():
+        if child is None or not child.alive():
             child = _Child()
         answer, pixels = child.ask(file, format, longest, limits)
-        keep = child
+        keep = child if child.fresh() else None
     finally:
+        # Also on the way of any exception: a child that owes an answer would give it to the next picture.
         if child and not keep:
             child.close()
         slots.put(keep)
@@ -62,7 +64,7 @@ class _Child:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gallery.decoder"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[1],
                 env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
@@ -79,12 +81,14 @@ class _Child:
             self.close()
             raise RuntimeError("The picture decoder does not start: its standard error says why.") from error
 
-    def usable(self) -> bool:
-        """Closes the child if it is not."""
-        if self._left > 0 and self._process.poll() is None:
-            return True
-        self.close()
-        return False
+    def alive(self) -> bool:
+        """Somebody may have killed it while it waited: closed then."""
+        if self._process.poll() is not None:
+            self.close()
+        return self._process.returncode is None
+
+    def fresh(self) -> bool:
+        return self._left > 0
 
     def close(self) -> None:
         _alive.discard(self)
@@ -94,7 +98,9 @@ class _Child:
 
     def abandon(self) -> None:
         """In a forked process: this child is our parent's. Let go of it without a word."""
-        self._process.returncode = 0  # or Popen would complain, and wait for what may be another process by then
+        self._process.returncode = (
+            0  # or Popen would complain, and wait for what may be another process by then
+        )
         self._socket.close()
 
     def ask(self, file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[Answer, Pixels]:
@@ -120,12 +126,13 @@ class _Child:
         height, width = (0, 0) if "code" in answer else answer["shape"]
         if not (0 <= height <= longest and 0 <= width <= longest):
             raise ValueError(f"a picture of {width} x {height}, asked for {longest}")
+        self._left = 0 if answer["grown"] else self._left
         pixels = np.empty((height, width, 3), np.uint8)
         self._take(pixels.reshape(-1), end)
         return answer, pixels
 
     def _take(self, room: Any, end: float) -> Any:
-        """Fill the room. TimeoutError when the clock passes ``end``, ConnectionError when the child is gone."""
+        """Fill the room. TimeoutError when the clock passes ``end``, ConnectionError if the child is gone."""
         left = memoryview(room)
         while left.nbytes:
             self._socket.settimeout(max(end - time.monotonic(), 1e-3))

@@ -1,7 +1,7 @@
 """The process that decodes pictures of strangers, so that no bomb and no broken codec reaches the gallery.
 
-Run by gallery/pictures.py as ``python -m gallery.decoder`` with a Unix socket as standard input. A request is one
-small JSON message that carries the open file; an answer is LENGTH, JSON, and height x width x 3 bytes of RGB.
+Run by gallery/children.py as ``python -m gallery.decoder`` with a Unix socket as standard input. A request is
+one small JSON message that carries the open file; an answer is LENGTH, JSON, and height x width x 3 bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageCms, PngImagePlugin
@@ -38,6 +39,8 @@ from gallery.formats import (
 
 READY = b"ready"
 LENGTH = struct.Struct("!I")
+MOST_KEPT = 256 * 2**20
+"""A child that holds more bytes than this is not kept: malloc does not give all of a large picture back."""
 MOST_TEXT = 4 * 2**20
 """Bytes that one text chunk or colour profile of a PNG may have once unpacked; four times as many in all."""
 _TOO_MUCH_TEXT = (
@@ -71,6 +74,7 @@ def main() -> None:
             limits = Limits(**request.pop("limits"))
             with file, limited(limits):
                 header, pixels = _answer(file, limits, **request)
+            header["grown"] = _grown()
             body = json.dumps(header).encode()
             parent.sendall(LENGTH.pack(len(body)) + body)
             parent.sendall(pixels)
@@ -89,7 +93,7 @@ def prepare() -> None:
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """Memory, processor time and, in case the parent is gone, the clock: the kernel ends us at the last two."""
+    """Memory, processor time and, should the parent be gone, the clock: the kernel ends us at these two."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = math.ceil(used.ru_utime + used.ru_stime + limits.max_seconds)
     _limit(resource.RLIMIT_CPU, seconds)
@@ -97,6 +101,12 @@ def limited(limits: Limits) -> Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, limits.max_seconds + 2)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _grown() -> bool:
+    # Not getrusage's ru_maxrss: that begins with the size of the process that started us.
+    resident = int(Path("/proc/self/statm").read_text().split()[1])
+    return resident * resource.getpagesize() > MOST_KEPT
 
 
 def _limit(what: int, value: int) -> None:
@@ -177,7 +187,7 @@ def _open(data: bytes, format: str, limits: Limits) -> Image.Image:
 
 
 def fit(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """The size in the same proportions with no side over ``longest``, none under 1; never larger than it was."""
+    """The size in the same proportions, no side over ``longest``, none under 1; never larger than it was."""
     scale = min(1.0, longest / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
@@ -231,7 +241,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Whole numbers and floats, NaN and infinity included, as 8 bits: as they are if they fit a usual range."""
+    """Whole numbers and floats, NaN and infinity too, as 8 bits; stretched if they fit no usual range."""
     import numpy as np  # few pictures need it, and it doubles the time of our start
 
     values = np.asarray(image, dtype=np.float64)

@@ -28,7 +28,9 @@ def env_bool(name: str, default: bool) -> bool:
 def env_int(name: str, default: int, at_least: int = 1) -> int:
     value = env_text(name, str(default))
     if not value.isdecimal() or int(value) < at_least:
-        raise ImproperlyConfigured(f"{name}={value!r} is not understood: write a whole number from {at_least}.")
+        raise ImproperlyConfigured(
+            f"{name}={value!r} is not understood: write a whole number from {at_least}."
+        )
     return int(value)
 
 
@@ -54,5 +56,7 @@ def secret_from(path: Path) -> str:
 def _read_secret(path: Path) -> str:
     secret = path.read_text()
     if len(secret) < 50:  # the other process has opened the file and not written it yet, or it was cut
-        raise ImproperlyConfigured(f"{path} holds no key. Start again; if that does not help, delete the file.")
+        raise ImproperlyConfigured(
+            f"{path} holds no key. Start again; if that does not help, delete the file."
+        )
     return secret

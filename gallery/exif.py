@@ -1,4 +1,4 @@
-"""What a camera wrote into a picture, as a few readable words and numbers. Nothing in here is to be believed."""
+"""What a camera wrote into a picture, as a few readable words and numbers. None of it is to be believed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gallery.names import printable
 
 Value: TypeAlias = str | int | float
 T = TypeVar("T")
+Fields: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Value | None]]]
 Exif: TypeAlias = dict[str, Value | dict[str, float]]
 
 LONGEST_VALUE = 200
@@ -19,18 +20,16 @@ _CAMERA_IFD, _GPS_IFD = 0x8769, 0x8825
 
 
 def readable(exif: Any) -> Exif:
-    """The known fields of a PIL.Image.Exif (or any mapping of tags with get_ifd), fit for JSON and for a page.
+    """The known fields of a PIL.Image.Exif (a mapping of tags with get_ifd), fit for JSON and for a page.
 
     Never raises for what a file holds: a field that makes no sense is left out.
     """
-    found: Exif = {}
-    for ifd, fields in ((exif, _PICTURE_FIELDS), (_ifd(exif, _CAMERA_IFD), _CAMERA_FIELDS)):
-        for tag, (name, read) in fields.items():
-            value = _read(ifd, tag, read)
-            if value is not None and name not in found:
-                found[name] = value
     place = _place(_ifd(exif, _GPS_IFD))
-    return found | {"GPS": place} if place else found
+    return {
+        **_values(exif, _PICTURE_FIELDS),
+        **_values(_ifd(exif, _CAMERA_IFD), _CAMERA_FIELDS),
+        **({"GPS": place} if place else {}),
+    }
 
 
 def checked(answer: Any) -> Exif:
@@ -43,8 +42,10 @@ def checked(answer: Any) -> Exif:
             latitude, longitude = _number(value.get("latitude")), _number(value.get("longitude"))
             if name == "GPS" and latitude is not None and longitude is not None:
                 found[name] = {"latitude": float(latitude), "longitude": float(longitude)}
-        elif (plain := _text(value) if isinstance(value, str) else _number(value)) is not None:
-            found[printable(str(name))[:40]] = plain
+        elif isinstance(value, str):
+            found[printable(name)[:40]] = printable(value)[:LONGEST_VALUE]
+        elif (number := _number(value)) is not None:
+            found[printable(name)[:40]] = number
     return found
 
 
@@ -54,6 +55,15 @@ def orientation(exif: Any) -> int:
 
 
 # --- one value
+
+
+def _values(ifd: Mapping[int, Any], fields: Fields) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for tag, (name, read) in fields.items():
+        value: Value | None = _read(ifd, tag, read)
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def _read(ifd: Mapping[int, Any], tag: int, read: Callable[[Any], T | None]) -> T | None:
@@ -173,7 +183,7 @@ def _degrees(value: Any) -> float | None:
     return None if number is None else round(float(number), 6)
 
 
-_PICTURE_FIELDS: dict[int, tuple[str, Callable[[Any], Value | None]]] = {
+_PICTURE_FIELDS: Fields = {
     0x010E: ("ImageDescription", _text),
     0x010F: ("Make", _text),
     0x0110: ("Model", _text),
@@ -189,7 +199,7 @@ _PICTURE_FIELDS: dict[int, tuple[str, Callable[[Any], Value | None]]] = {
     0x9C9E: ("Keywords", _wide),
     0x9C9F: ("Subject", _wide),
 }
-_CAMERA_FIELDS: dict[int, tuple[str, Callable[[Any], Value | None]]] = {
+_CAMERA_FIELDS: Fields = {
     0x9003: ("DateTimeOriginal", _text),
     0x9004: ("DateTimeDigitized", _text),
     0x9011: ("OffsetTimeOriginal", _text),

@@ -22,7 +22,7 @@ def ratio_step(width: int, height: int) -> int:
 
 
 def ratio_class(width: int, height: int) -> str:
-    """"r12" for a landscape, "rn12" for a portrait."""
+    """ "r12" for a landscape, "rn12" for a portrait."""
     return f"r{ratio_step(width, height)}".replace("-", "n")
 
 

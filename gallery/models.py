@@ -14,8 +14,9 @@ from django.db.models.functions import Cast, Now
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from gallery import justified, originals, renditions
+from gallery import justified, originals
 from gallery.pictures import Limits
+from gallery.renditions import Rendition, remove_renditions, rendition_sizes
 from gallery.signals import image_incomplete
 
 VISIBLE = Q(state="ready", trashed_at__isnull=True)
@@ -62,13 +63,19 @@ class Image(models.Model):
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     pixels = models.GeneratedField(
-        expression=Cast("width", models.BigIntegerField()) * F("height"), output_field=models.BigIntegerField(), db_persist=True
+        expression=Cast("width", models.BigIntegerField()) * F("height"),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
     )
     added_at = models.DateTimeField(db_default=Now())
     taken_at = models.DateTimeField(null=True, blank=True)
     exif = models.JSONField(default=dict, blank=True)
-    palette = models.JSONField(default=list, blank=True, help_text="[[hex colour, share], ...], largest first.")
-    placeholder = models.BinaryField(default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there.")
+    palette = models.JSONField(
+        default=list, blank=True, help_text="[[hex colour, share], ...], largest first."
+    )
+    placeholder = models.BinaryField(
+        default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there."
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.NEW)
     trashed_at = models.DateTimeField(null=True, blank=True)
 
@@ -100,16 +107,16 @@ class Image(models.Model):
         return justified.ratio_class(self.width, self.height)
 
     @cached_property
-    def renditions(self) -> list[renditions.Rendition]:
+    def renditions(self) -> list[Rendition]:
         """Smallest first; never empty."""
-        return renditions.sizes(self.sha256, self.width, self.height)
+        return rendition_sizes(self.sha256, self.width, self.height)
 
     @property
-    def thumbnail(self) -> renditions.Rendition:
+    def thumbnail(self) -> Rendition:
         return self.renditions[0]
 
     @property
-    def screen(self) -> renditions.Rendition:
+    def screen(self) -> Rendition:
         """The largest rendition: what the image page shows."""
         return self.renditions[-1]
 
@@ -138,7 +145,7 @@ class Image(models.Model):
         """
         changed = Image.objects.filter(pk=self.pk, trashed_at__isnull=True).update(trashed_at=Now())
         if changed:
-            transaction.on_commit(lambda: renditions.remove(self.sha256))
+            transaction.on_commit(lambda: remove_renditions(self.sha256))
         self.refresh_from_db(fields=["trashed_at"])
         return bool(changed)
 
@@ -160,7 +167,7 @@ class Image(models.Model):
         with transaction.atomic():
             originals.lock(self.sha256)
             if not Image.objects.filter(sha256=self.sha256).exists():  # else it has come back in between
-                renditions.remove(self.sha256)
+                remove_renditions(self.sha256)
                 originals.remove(self.sha256, self.format)
 
 
@@ -199,7 +206,9 @@ class State(models.TextChoices):
 class Tag(models.Model):
     name = models.CharField(max_length=100, unique=True)
     category = models.CharField(max_length=32, blank=True)
-    images = models.ManyToManyField(Image, through="ImageTag", related_name="tags")
+    images: models.ManyToManyField[Image, ImageTag] = models.ManyToManyField(
+        Image, through="ImageTag", related_name="tags"
+    )
 
     class Meta:
         ordering = ["name"]
@@ -211,7 +220,9 @@ class Tag(models.Model):
 class Word(models.Model):
     """Shared by all that an annotator or a person says of a picture."""
 
-    origin = models.CharField(max_length=64, default="person", help_text='"person", or the model that wrote it.')
+    origin = models.CharField(
+        max_length=64, default="person", help_text='"person", or the model that wrote it.'
+    )
     confidence = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=9, choices=State.choices, default=State.ACCEPTED)
 
@@ -246,7 +257,9 @@ class OcrText(Word):
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="ocr_texts")
     text = models.TextField()
-    words = models.JSONField(default=list, blank=True, help_text="[[word, x, y, width, height, confidence], ...]")
+    words = models.JSONField(
+        default=list, blank=True, help_text="[[word, x, y, width, height, confidence], ...]"
+    )
 
     class Meta:
         verbose_name = "OCR text"

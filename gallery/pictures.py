@@ -1,7 +1,7 @@
 """Bytes become a Picture here and nowhere else: decode() is the only way in.
 
-What is taken and what refused is in gallery/formats.py, how it is decoded in gallery/decoder.py, and the child
-processes in which that happens in gallery/children.py.
+What is taken and what refused is in gallery/formats.py, how it is decoded in gallery/decoder.py, and the
+child processes in which that happens in gallery/children.py.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["EXTENSION", "MIME", "Limits", "Picture", "PictureError", "decode", "
 class Picture:
     """The first frame of a picture, upright, in sRGB, what was transparent in white.
 
-    ``pixels``: (height, width, 3) uint8, contiguous, at most as large as was asked for. ``width`` and ``height``:
-    of the original, upright, in pixels. ``format``: a key of MIME, told by the content. ``exif``: fit for JSON,
-    hostile text; a place is under "GPS" in degrees.
+    ``pixels``: (height, width, 3) uint8, contiguous, at most as large as was asked for.
+    ``width`` and ``height``: of the original, upright. ``format``: a key of MIME, told by the content.
+    ``exif``: fit for JSON, but words of strangers; a place is under "GPS" in degrees.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ def decode(source: bytes | os.PathLike[str], longest: int = 2048, limits: Limits
     """The picture in these bytes or in this file, reduced so that no side is over ``longest`` pixels.
 
     Safe from any thread and after a fork; waits while as many decodes are running as there are processors.
-    PictureError if it is none, a damaged one, or one that is over the limits; OSError if the file cannot be read.
+    PictureError if it is none, a damaged one or one over the limits; OSError if the file cannot be read.
     """
     with _opened(source) as file:
         head, size = os.pread(file.fileno(), HEAD, 0), os.fstat(file.fileno()).st_size

@@ -42,7 +42,7 @@ def root() -> Path:
     return settings.MEDIA_ROOT / "renditions"
 
 
-def sizes(sha256: str, width: int, height: int) -> list[Rendition]:
+def rendition_sizes(sha256: str, width: int, height: int) -> list[Rendition]:
     """The renditions of a picture of this size in pixels, smallest first. Nothing is ever enlarged."""
     made = []
     for longest in LONGEST:
@@ -57,15 +57,19 @@ def make(sha256: str, picture: Picture) -> None:
     """Write all renditions. ``picture`` must have been decoded at max(LONGEST) or more."""
     image = picture.pil()
     # From the largest to the smallest: each is made from the one before, which costs a fraction.
-    for rendition in reversed(sizes(sha256, picture.width, picture.height)):
+    for rendition in reversed(rendition_sizes(sha256, picture.width, picture.height)):
         if image.size != (rendition.width, rendition.height):
-            image = image.resize((rendition.width, rendition.height), PillowImage.Resampling.LANCZOS, reducing_gap=2)
+            image = image.resize(
+                (rendition.width, rendition.height), PillowImage.Resampling.LANCZOS, reducing_gap=2
+            )
         _write(rendition.path, webp(image))
 
 
 def webp(image: PillowImage.Image, quality: int = QUALITY) -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=quality, method=2)  # method 4, the default, takes twice as long for 3 % of size
+    image.save(
+        out, "WEBP", quality=quality, method=2
+    )  # method 4, the default, takes twice as long for 3 % of size
     return out.getvalue()
 
 
@@ -76,7 +80,7 @@ def placeholder(picture: Picture) -> bytes:
     return webp(image, quality=40)
 
 
-def remove(sha256: str) -> None:
+def remove_renditions(sha256: str) -> None:
     for longest in LONGEST:
         Rendition(sha256, longest, 0, 0).path.unlink(missing_ok=True)
 

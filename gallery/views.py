@@ -11,6 +11,7 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth import login
 from django.db import connection
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
@@ -34,7 +35,9 @@ def browse(request: HttpRequest) -> HttpResponse:
     except CursorError as error:
         return refuse(request, str(error))
     if order.sort == "random" and "seed" not in request.GET:
-        return redirect(f"{request.path}?{order.query}")  # a seed in the address: the next page continues this shuffle
+        return redirect(
+            f"{request.path}?{order.query}"
+        )  # a seed in the address: the next page continues this shuffle
     context: dict[str, Any] = {"images": page, "order": order, "after": after, "sorts": SORTS}
     if not page:
         context["preparing"] = Image.objects.filter(state=Image.State.NEW, trashed_at=None).count()
@@ -73,12 +76,14 @@ def find_image(request: HttpRequest, pk: int) -> Image:
 
 
 @require_safe
-def original(request: HttpRequest, pk: int) -> HttpResponse:
+def original(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The bytes as they came, never as something that a browser would run."""
     image = find_image(request, pk)
     path = originals.path_of(image.sha256, image.format)
     if not path.exists():
-        return refuse(request, "The file of this picture is missing. The owner of the gallery can see why.", 503)
+        return refuse(
+            request, "The file of this picture is missing. The owner of the gallery can see why.", 503
+        )
     response = FileResponse(path.open("rb"), content_type=MIME[image.format])
     response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(safe_name(image.name))}"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
@@ -91,7 +96,9 @@ def original(request: HttpRequest, pk: int) -> HttpResponse:
 def trash(request: HttpRequest, pk: int) -> HttpResponse:
     image = get_object_or_404(Image, pk=pk)
     if image.trash():
-        messages.success(request, f"{image.name} is in the trash for {settings.TRASH_DAYS} days.", extra_tags=f"undo-{pk}")
+        messages.success(
+            request, f"{image.name} is in the trash for {settings.TRASH_DAYS} days.", extra_tags=f"undo-{pk}"
+        )
     return redirect("browse")
 
 

@@ -26,6 +26,8 @@ class FolderForm(forms.Form):
         """Watch the folder from now on; the first look-through begins at once."""
         from ingestion.tasks import look_through
 
-        folder, _ = WatchedFolder.objects.update_or_create(path=self.cleaned_data["path"], defaults={"active": True})
+        folder, _ = WatchedFolder.objects.update_or_create(
+            path=self.cleaned_data["path"], defaults={"active": True}
+        )
         transaction.on_commit(lambda: look_through(folder.pk))
         return folder

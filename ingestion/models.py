@@ -51,7 +51,8 @@ class JobQuerySet(models.QuerySet["Job"]):
             if job is None:
                 return None
             if job.attempts >= MAX_ATTEMPTS:
-                return job._quarantine()
+                job.set_aside()
+                return None
             job.take()
         return job
 
@@ -133,12 +134,16 @@ class Job(models.Model):
 
     def refuse(self, error: str) -> None:
         """An error that no repetition mends."""
-        self._mine().update(state=Job.State.FAILED, error=error[:MAX_ERROR], lease_until=None, finished_at=Now())
+        self._mine().update(
+            state=Job.State.FAILED, error=error[:MAX_ERROR], lease_until=None, finished_at=Now()
+        )
 
     def _mine(self) -> JobQuerySet:
-        return Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, attempts=self.attempts, worker=self.worker)
+        return Job.objects.filter(
+            pk=self.pk, state=Job.State.RUNNING, attempts=self.attempts, worker=self.worker
+        )
 
-    def _quarantine(self) -> None:
+    def set_aside(self) -> None:
         Job.objects.filter(pk=self.pk).update(
             state=Job.State.QUARANTINED,
             lease_until=None,

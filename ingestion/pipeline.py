@@ -102,7 +102,9 @@ def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
         originals.lock(incoming.sha256)
         incoming.keep(picture.format)
         # Two uploads of the same bytes at once: one of them makes the row, both get it.
-        image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
+        image, created = Image.objects.get_or_create(
+            sha256=incoming.sha256, defaults=_facts(incoming, picture)
+        )
         _meet(image, origin)
         image.restore()
         enqueue(image)
@@ -125,7 +127,9 @@ def _facts(incoming: Incoming, picture: Picture) -> dict:
 def taken_at(exif: dict) -> datetime | None:
     """The camera's clock has no time zone; UTC is as good a guess as any. None if it makes no sense."""
     try:
-        return datetime.strptime(str(exif.get("DateTimeOriginal", "")), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        return datetime.strptime(str(exif.get("DateTimeOriginal", "")), "%Y:%m:%d %H:%M:%S").replace(
+            tzinfo=UTC
+        )
     except ValueError:
         return None
 

@@ -80,7 +80,9 @@ def sweep() -> None:
 
 def adopt_orphans() -> None:
     """Images that are not ready and have no job, for whatever reason, get one."""
-    for image in Image.objects.filter(state=Image.State.NEW, trashed_at__isnull=True, jobs__isnull=True)[:1000]:
+    for image in Image.objects.filter(state=Image.State.NEW, trashed_at__isnull=True, jobs__isnull=True)[
+        :1000
+    ]:
         pipeline.enqueue(image)
 
 

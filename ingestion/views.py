@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
 from django.shortcuts import get_object_or_404, redirect, render
@@ -29,7 +30,11 @@ def import_page(request: HttpRequest) -> HttpResponse:
     """The drop zone. Without JavaScript the form posts all files at once and gets the same result lines."""
     if not may_upload(request):
         return redirect_to_login(request.get_full_path())
-    context = {"folder_form": FolderForm(), "folders": WatchedFolder.objects.all(), "counts": Job.objects.counts()}
+    context = {
+        "folder_form": FolderForm(),
+        "folders": WatchedFolder.objects.all(),
+        "counts": Job.objects.counts(),
+    }
     status = 200
     if request.method == "POST":
         outcomes = [_import_file(request, file) for file in request.FILES.getlist("files")]
@@ -41,7 +46,8 @@ def import_page(request: HttpRequest) -> HttpResponse:
     return render(request, "ingestion/import.html", context, status=status)
 
 
-def _import_file(request: HttpRequest, file: IncomingFile) -> Outcome:
+def _import_file(request: HttpRequest, file: UploadedFile) -> Outcome:
+    assert isinstance(file, IncomingFile)  # what our upload handler makes
     if file.error:
         return Outcome(file.incoming.name, Result.REFUSED, error=file.error)
     return import_incoming(file.incoming, _origin(request, file.incoming.name))
@@ -112,7 +118,11 @@ def add_folder(request: HttpRequest) -> HttpResponse:
     """Watch a folder of the server. Only staff: it makes files of the machine visible."""
     form = FolderForm(request.POST)
     if not form.is_valid():
-        context = {"folder_form": form, "folders": WatchedFolder.objects.all(), "counts": Job.objects.counts()}
+        context = {
+            "folder_form": form,
+            "folders": WatchedFolder.objects.all(),
+            "counts": Job.objects.counts(),
+        }
         return render(request, "ingestion/import.html", context, status=400)
     folder = form.watch()
     messages.success(request, f"{folder.path} is being looked through, and will be every minute.")

@@ -23,32 +23,59 @@ _STEP = 14
 
 
 def inner_boxes(grey: Image.Image, edges: int) -> list[tuple[Box, str]]:
-    """Boxes of the picture without the whole one, each different, with words; at most ``edges`` by straight edges."""
+    """Boxes of the picture with words, each different and none the whole; at most ``edges`` by straight edges."""
     small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.int16)
-    found = [(_inside(small, 0.98), "borders cut away"), (_inside(small, 0.4), "bars cut away")]
+    found = [(box, "borders cut away") for box in _without_borders(small)]
+    found += [(box, "bar cut away") for box in _without_bar(small)]
     found += [(box, "cut out at its edges") for box in _edge_boxes(small, edges)]
     return _different(found)
 
 
-def _inside(grey: np.ndarray, share: float) -> Box:
-    """What is left when rows and columns that show the border's colour over ``share`` of their length are cut."""
-    top, bottom = _middle(grey, share)
-    left, right = _middle(grey[top:bottom].T, share)
+def _without_borders(grey: np.ndarray) -> list[Box]:
+    """Plain rows and columns cut on all sides, and above and below only: the picture may have plain sides itself."""
+    top, bottom = _border(grey), _SIDE - _border(grey[::-1])
+    if top >= bottom:
+        return []
+    inner = grey[top:bottom].T
+    left, right = _border(inner), _SIDE - _border(inner[::-1])
+    return [_box(left, top, right, bottom), _box(0, top, _SIDE, bottom)]
+
+
+def _without_bar(grey: np.ndarray) -> list[Box]:
+    """A bar of one colour with words on it cut from one side."""
+    boxes = []
+    for end in _bar_ends(grey):
+        boxes.append(_box(0, end, _SIDE, _SIDE))
+    for end in _bar_ends(grey[::-1]):
+        boxes.append(_box(0, 0, _SIDE, _SIDE - end))
+    return boxes
+
+
+def _like_first(grey: np.ndarray) -> np.ndarray:
+    """Share of each row that has the colour of the outermost row; none if that one has no single colour."""
+    like = (np.abs(grey - np.median(grey[0])) <= _SAME_GREY).mean(1)
+    return like if like[0] > 0.95 else np.zeros(len(like))
+
+
+def _border(grey: np.ndarray) -> int:
+    """Rows from the start that show one colour only."""
+    return _first_below(_like_first(grey), 0.98)
+
+
+def _bar_ends(grey: np.ndarray) -> list[int]:
+    """Where words on one colour may end: at the first row with little of it, or after the last plain row."""
+    like = _like_first(grey)
+    plain = np.flatnonzero(like[: _SIDE // 2] >= 0.98)
+    return [_first_below(like, 0.4), int(plain[-1]) + 1 if len(plain) else 0]
+
+
+def _first_below(shares: np.ndarray, share: float) -> int:
+    below = np.flatnonzero(shares < share)
+    return int(below[0]) if len(below) else len(shares)
+
+
+def _box(left: int, top: int, right: int, bottom: int) -> Box:
     return left / _SIDE, top / _SIDE, right / _SIDE, bottom / _SIDE
-
-
-def _middle(grey: np.ndarray, share: float) -> tuple[int, int]:
-    """First and last + 1 row that is no border."""
-    top = _border(grey, share)
-    return top, max(top + 1, len(grey) - _border(grey[::-1], share))
-
-
-def _border(grey: np.ndarray, share: float) -> int:
-    """Rows that keep the colour of the outermost row, if that one has a single colour."""
-    colour = np.median(grey[0])
-    like = (np.abs(grey - colour) <= _SAME_GREY).mean(1)
-    inner = np.flatnonzero(like < share)
-    return int(inner[0]) if like[0] > 0.95 and len(inner) else 0
 
 
 def _edge_boxes(grey: np.ndarray, most: int) -> list[Box]:
@@ -61,7 +88,7 @@ def _edge_boxes(grey: np.ndarray, most: int) -> list[Box]:
                 # The mean strength of the lines that bound the box; more lines are less likely by chance.
                 boxes.append(((height + width) / n + 0.08 * n, (left, top, right, bottom)))
     boxes.sort(reverse=True)
-    return [(b[0] / _SIDE, b[1] / _SIDE, b[2] / _SIDE, b[3] / _SIDE) for _, b in boxes[:most]]
+    return [_box(*box) for _, box in boxes[:most]]
 
 
 def _lines(grey: np.ndarray, most: int = 6) -> list[tuple[float, int]]:
@@ -75,7 +102,8 @@ def _lines(grey: np.ndarray, most: int = 6) -> list[tuple[float, int]]:
 def _spans(lines: list[tuple[float, int]]) -> list[tuple[float, int, int, int]]:
     """(strength, from, to, how many of both ends are lines) between any two lines or sides."""
     spans = []
-    for (a, start), (b, stop) in combinations(sorted([(0.0, 0), (0.0, _SIDE), *lines], key=lambda x: x[1]), 2):
+    ends = sorted([(0.0, 0), (0.0, _SIDE), *lines], key=lambda line: line[1])
+    for (a, start), (b, stop) in combinations(ends, 2):
         if stop - start >= _SMALLEST * _SIDE:
             spans.append((a + b, start, stop, (start > 0) + (stop < _SIDE)))
     return spans

@@ -59,7 +59,9 @@ def _nearest_l1(codes: Any, alive: Any, query: Any, start: int, stop: int, dista
         if alive.size and not (alive[row >> 3] >> (row & 7)) & 1:
             continue
         distance = np.int32(0)
-        for j in range(codes.shape[1]):  # LLVM makes vpsadbw of this; leaving early would cost 12 times as much
+        for j in range(
+            codes.shape[1]
+        ):  # LLVM makes vpsadbw of this; leaving early would cost 12 times as much
             distance += np.int32(abs(np.int32(codes[row, j]) - np.int32(query[j])))
         if distance < distances[0]:
             _replace_farthest(distances, rows, distance, row)

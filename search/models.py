@@ -56,7 +56,8 @@ def store_features(image: Image, picture: Picture, engines: Iterable[Engine] | N
             errors[engine.name] = f"{engine.label}: {error.__class__.__name__}: {error}"
             continue
         Feature.objects.bulk_create(
-            [Feature(image=image, engine=engine.name, version=engine.version, data=data)], ignore_conflicts=True
+            [Feature(image=image, engine=engine.name, version=engine.version, data=data)],
+            ignore_conflicts=True,
         )
     return errors
 
@@ -126,7 +127,9 @@ class QueryPicture(models.Model):
         """Keep a finished upload as a query. PictureError if it is no picture that can be read."""
         picture = decode(incoming.path, longest=64, limits=decode_limits())
         query = cls(name=incoming.name, format=picture.format, width=picture.width, height=picture.height)
-        query.expires_at = Now() + timedelta(hours=settings.QUERY_HOURS)  # by the database's clock, like every lease
+        query.expires_at = Now() + timedelta(
+            hours=settings.QUERY_HOURS
+        )  # by the database's clock, like every lease
         query.path.parent.mkdir(parents=True, exist_ok=True)
         incoming.path.replace(query.path)
         query.save()

@@ -28,7 +28,7 @@ class Query:
 
 
 def parse_colours(text: str) -> tuple[Colour, ...]:
-    """"3366cc,#fff" -> ((51, 102, 204), (255, 255, 255)). QueryError names what is wrong."""
+    """ "3366cc,#fff" -> ((51, 102, 204), (255, 255, 255)). QueryError names what is wrong."""
     parts = [part.strip().lstrip("#").lower() for part in text[:100].split(",") if part.strip()]
     if len(parts) > MAX_COLOURS:
         raise QueryError(f"At most {MAX_COLOURS} colours can be searched at once.")

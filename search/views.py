@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from gallery.models import Image
 from gallery.pages import refuse, render_page
 from gallery.pictures import PictureError
 from gallery.renditions import webp
@@ -25,7 +24,12 @@ from search.query import Query, parse_colours
 from search.retrieval import Answer, retrieve
 
 STRIP = 12
-STRIPS = {"same": Grade.SAME, "contains": Grade.CONTAINS, "like": Grade.LOOKS_LIKE, "colours": Grade.SAME_COLOURS}
+STRIPS = {
+    "same": Grade.SAME,
+    "contains": Grade.CONTAINS,
+    "like": Grade.LOOKS_LIKE,
+    "colours": Grade.SAME_COLOURS,
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -77,11 +81,13 @@ def colours(request: HttpRequest) -> HttpResponse:
         asked = parse_colours(text)
         if not asked:
             return render(request, "search/colours.html")
-        context = {"colours": [f"{r:02x}{g:02x}{b:02x}" for r, g, b in asked]}
-        context["address"] = f"{reverse('colours')}?c={','.join(context['colours'])}"
+        codes = [f"{r:02x}{g:02x}{b:02x}" for r, g, b in asked]
+        context = {"colours": codes, "address": f"{reverse('colours')}?c={','.join(codes)}"}
         return _answer(request, Query(colours=asked), context)
     except QueryError as error:
-        return render(request, "search/colours.html", {"sentence": str(error), "text": text[:100]}, status=400)
+        return render(
+            request, "search/colours.html", {"sentence": str(error), "text": text[:100]}, status=400
+        )
 
 
 def _answer(request: HttpRequest, query: Query, context: dict[str, Any]) -> HttpResponse:
@@ -129,5 +135,3 @@ def delete_query(request: HttpRequest, token: str) -> HttpResponse:
     get_object_or_404(QueryPicture, token=token).forget()
     messages.success(request, "Your picture and its address are deleted.")
     return redirect("search")
-
-

@@ -260,7 +260,7 @@ class Cluster:
 
     def _processes(self) -> set[int]:
         """The postgres processes that work in our data. A zombie works nowhere, a stranger elsewhere."""
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         found = set()
         for process in psutil.process_iter():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from PIL import Image as PillowImage
 
 from gallery.models import Image
@@ -27,7 +29,7 @@ def colours_of(picture: Picture) -> list[tuple[tuple[int, int, int], float]]:
     small.thumbnail((SIDE, SIDE), PillowImage.Resampling.BOX)
     quantised = small.quantize(COLOURS, method=PillowImage.Quantize.MEDIANCUT, kmeans=2)
     table = quantised.getpalette() or []
-    counts = sorted(quantised.getcolors() or [], reverse=True)
+    counts = sorted(cast("list[tuple[int, int]]", quantised.getcolors() or []), reverse=True)
     merged: list[tuple[tuple[int, int, int], int]] = []
     for count, index in counts:
         colour = (table[3 * index], table[3 * index + 1], table[3 * index + 2])

@@ -6,63 +6,138 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('gallery', '0001_initial'),
+        ("gallery", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='WatchedFolder',
+            name="WatchedFolder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=600, unique=True)),
-                ('active', models.BooleanField(default=True)),
-                ('last_scan', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('result', models.TextField(blank=True, editable=False, help_text='What the last look-through brought.')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.CharField(max_length=600, unique=True)),
+                ("active", models.BooleanField(default=True)),
+                ("last_scan", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "result",
+                    models.TextField(
+                        blank=True, editable=False, help_text="What the last look-through brought."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'ordering': ['path'],
+                "ordering": ["path"],
             },
         ),
         migrations.CreateModel(
-            name='KnownFile',
+            name="KnownFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.TextField(unique=True)),
-                ('bytes', models.BigIntegerField()),
-                ('modified_ns', models.BigIntegerField()),
-                ('result', models.CharField(choices=[('stored', 'stored'), ('known', 'already here'), ('refused', 'refused')], max_length=8)),
-                ('reason', models.TextField(blank=True)),
-                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('image', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='gallery.image')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.TextField(unique=True)),
+                ("bytes", models.BigIntegerField()),
+                ("modified_ns", models.BigIntegerField()),
+                (
+                    "result",
+                    models.CharField(
+                        choices=[("stored", "stored"), ("known", "already here"), ("refused", "refused")],
+                        max_length=8,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "image",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('complete', 'make thumbnails, features and descriptions')], default='complete', max_length=16)),
-                ('state', models.CharField(choices=[('queued', 'waiting'), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('quarantined', 'set aside')], default='queued', max_length=11)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('not_before', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('worker', models.CharField(blank=True, max_length=100)),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='gallery.image')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("complete", "make thumbnails, features and descriptions")],
+                        default="complete",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "waiting"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("quarantined", "set aside"),
+                        ],
+                        default="queued",
+                        max_length=11,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("not_before", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("worker", models.CharField(blank=True, max_length=100)),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="jobs", to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(models.F('id'), condition=models.Q(('state__in', ('queued', 'running'))), name='job_open'), models.Index(models.F('finished_at'), condition=models.Q(('state', 'done')), name='job_done'), models.Index(models.F('state'), condition=models.Q(('state__in', ('failed', 'quarantined'))), name='job_stopped')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running'))), fields=('kind', 'image'), name='job_open_once')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        models.F("id"),
+                        condition=models.Q(("state__in", ("queued", "running"))),
+                        name="job_open",
+                    ),
+                    models.Index(
+                        models.F("finished_at"), condition=models.Q(("state", "done")), name="job_done"
+                    ),
+                    models.Index(
+                        models.F("state"),
+                        condition=models.Q(("state__in", ("failed", "quarantined"))),
+                        name="job_stopped",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ("queued", "running"))),
+                        fields=("kind", "image"),
+                        name="job_open_once",
+                    )
+                ],
             },
         ),
     ]

@@ -106,7 +106,9 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def import_folder(folder: Path, report: Callable[[Entry, Outcome], None] = lambda entry, outcome: None) -> Counter[str]:
+def import_folder(
+    folder: Path, report: Callable[[Entry, Outcome], None] = lambda entry, outcome: None
+) -> Counter[str]:
     """Import what is new below a folder; {result: files}. OSError if the folder cannot be read."""
     counts: Counter[str] = Counter()
     for entry in new_entries(find(folder)):

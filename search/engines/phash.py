@@ -23,7 +23,7 @@ SIDE, LOW = 96, 24
 BITS, BYTES = LOW * LOW, LOW * LOW // 8
 CERTAIN = 112
 LIMIT = 184
-_EDGE_BOXES = 6
+_EDGE_BOXES = 4
 _DETAIL_STEPS = 16
 _ENOUGH_DETAIL = 1.0
 
@@ -71,7 +71,7 @@ class PHash(Engine):
                 detail = _detail(coefficients)
             elif _detail(coefficients) < _ENOUGH_DETAIL * _DETAIL_STEPS:
                 continue  # a plain bar looks like any other
-            turned, how = _oriented(coefficients)
+            turned, how = _oriented(coefficients, 8 if box == WHOLE else 2)
             vectors.append(hash_bits(turned))
             names += [", ".join(filter(None, (words, turn))) for turn in how]
         return Probe(np.concatenate(vectors), tuple(names), _is_detailed(detail))
@@ -142,10 +142,11 @@ def _is_detailed(detail: int) -> bool:
     return detail >= _ENOUGH_DETAIL * _DETAIL_STEPS
 
 
-def _oriented(coefficients: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """(8, 24, 24) coefficients of the picture turned and mirrored, and in words."""
-    turned = [(coefficients.T if t else coefficients) * signs for t, signs, _ in ORIENTATIONS]
-    return np.array(turned), [words for _, _, words in ORIENTATIONS]
+def _oriented(coefficients: np.ndarray, most: int = 8) -> tuple[np.ndarray, list[str]]:
+    """(n, 24, 24) coefficients of the picture turned and mirrored, and in words."""
+    chosen = ORIENTATIONS[:most]
+    turned = [(coefficients.T if transposed else coefficients) * signs for transposed, signs, _ in chosen]
+    return np.array(turned), [words for _, _, words in chosen]
 
 
 ENGINE = PHash()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import socket
 import subprocess
@@ -17,10 +16,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 
 from gallery import renditions
+from gallery.commands import GalleryCommand
 from gallery.welcome import gallery_is_claimed, welcome_path
 
 STOP_SECONDS = 15
@@ -37,7 +37,7 @@ class Child:
 
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the supervisor alone, and it stops the others in order.
-        self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: S603, PLW1509
+        self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: S603
         self.started = time.monotonic()
 
     def has_ended(self) -> bool:
@@ -61,7 +61,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-class Command(BaseCommand):
+class Command(GalleryCommand):
     help = "Start the gallery: database, worker and web server. Ctrl-C stops all three."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -89,7 +89,6 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._say(f"The gallery is kept in {settings.VAR}.")
-        call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         renditions.root().mkdir(parents=True, exist_ok=True)
         connection.close()  # the supervisor only waits; the embedded server counts this process by a lock, not by this
@@ -127,7 +126,12 @@ def _web(host: str, port: int) -> Child:
     command = [sys.executable, "-m", "granian", "gallery.wsgi:application", "--interface", "wsgi"]
     command += ["--host", host, "--port", str(port), "--no-ws", "--log-level", "warning"]
     command += ["--blocking-threads", str(settings.WEB_THREADS), "--working-dir", str(settings.BASE_DIR)]
-    command += ["--static-path-route", settings.RENDITION_URL.rstrip("/"), "--static-path-mount", str(renditions.root())]
+    command += [
+        "--static-path-route",
+        settings.RENDITION_URL.rstrip("/"),
+        "--static-path-mount",
+        str(renditions.root()),
+    ]
     command += ["--static-path-expires", "31536000"]
     return Child("web server", command, signal.SIGTERM)
 
@@ -139,7 +143,9 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise CommandError(f"Port {port} on {host} cannot be used ({reason}). Try --port {port + 1}.") from error
+            raise CommandError(
+                f"Port {port} on {host} cannot be used ({reason}). Try --port {port + 1}."
+            ) from error
 
 
 def _answers(url: str) -> bool:

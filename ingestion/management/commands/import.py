@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 from tqdm import tqdm
 
+from gallery.commands import GalleryCommand
 from gallery.threads import in_threads
 from ingestion.models import Job
 from ingestion.pipeline import Outcome
 from ingestion.sources.folder import Entry, find, import_entry, new_entries
 from ingestion.tasks import work_once
 
-class Command(BaseCommand):
+
+class Command(GalleryCommand):
     help = "Import all pictures below a folder. Safe to stop, to repeat and to run twice at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,7 +40,9 @@ class Command(BaseCommand):
         if wait:
             self._wait()
         elif counts["stored"]:
-            self.stdout.write("Thumbnails and features are made by “manage.py run”; “import DIR --wait” makes them now.")
+            self.stdout.write(
+                "Thumbnails and features are made by “manage.py run”; “import DIR --wait” makes them now."
+            )
 
     def _import(self, entries: list[Entry]) -> tuple[Counter[str], list[tuple[Entry, Outcome]]]:
         counts: Counter[str] = Counter()
@@ -66,7 +70,10 @@ class Command(BaseCommand):
 
     def _wait(self) -> None:
         """Do the open jobs here, beside a worker that may be running, until none is left."""
-        with self._bar(Job.objects.open().count(), "prepare") as bar, ThreadPoolExecutor(settings.WORKERS) as pool:
+        with (
+            self._bar(Job.objects.open().count(), "prepare") as bar,
+            ThreadPoolExecutor(settings.WORKERS) as pool,
+        ):
             workers = [pool.submit(_drain) for _ in range(settings.WORKERS)]
             while not all(worker.done() for worker in workers):
                 bar.n = max(bar.n, bar.total - Job.objects.open().count())
@@ -77,7 +84,9 @@ class Command(BaseCommand):
                 worker.result()
         counts = Job.objects.counts()
         if counts["failed"] or counts["quarantined"]:
-            self.stderr.write(f"{counts['failed'] + counts['quarantined']} jobs failed: see “manage.py jobs”.")
+            self.stderr.write(
+                f"{counts['failed'] + counts['quarantined']} jobs failed: see “manage.py jobs”."
+            )
 
     def _bar(self, total: int, what: str) -> tqdm:
         return tqdm(total=total, desc=what, unit=" pictures", file=self.stderr, disable=None)

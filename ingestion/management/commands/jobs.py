@@ -5,15 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from gallery.commands import GalleryCommand
 from ingestion.models import Job
 from ingestion.tasks import ring
 
 SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(GalleryCommand):
     help = "Count the jobs by state and list those that failed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
 from gallery.pictures import PictureError, decode
 from search.query import Query
@@ -23,7 +24,7 @@ from search.retrieval import retrieve
 LIMIT = 50
 
 
-class Command(BaseCommand):
+class Command(GalleryCommand):
     help = "Answer every query of FOLDER (manifest.json, gallery/, queries/) and write the answers to RESULTS.json."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,16 +41,22 @@ class Command(BaseCommand):
         answers, seconds = {}, []
         for row in tqdm(manifest["queries"], unit=" queries", file=self.stderr, disable=None):
             started = time.perf_counter()
-            answers[row["file"]] = _answer(folder / row["file"], names, engines.split(",") if engines else None)
+            answers[row["file"]] = _answer(
+                folder / row["file"], names, engines.split(",") if engines else None
+            )
             seconds.append(time.perf_counter() - started)
         results.write_text(json.dumps(answers))
         if seconds:
             mean = sum(seconds) / len(seconds)
-            self.stdout.write(f"{len(seconds)} queries, {mean:.3f} seconds a query, median {median(seconds):.3f}.")
+            self.stdout.write(
+                f"{len(seconds)} queries, {mean:.3f} seconds a query, median {median(seconds):.3f}."
+            )
 
     def _gallery(self, folder: Path, files: list[str]) -> dict[int, str]:
         """{image id: file name} of the benchmark's gallery, imported if it is not there."""
-        hashes = {hashlib.sha256((folder / "gallery" / name).read_bytes()).hexdigest(): name for name in files}
+        hashes = {
+            hashlib.sha256((folder / "gallery" / name).read_bytes()).hexdigest(): name for name in files
+        }
         found = Image.objects.visible_to(AnonymousUser()).filter(sha256__in=hashes)
         if found.count() < len(hashes):
             call_command("import", folder / "gallery", wait=True, stdout=self.stdout, stderr=self.stderr)

@@ -6,10 +6,11 @@ from argparse import ArgumentParser
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from gallery import originals
+from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
 from gallery.pictures import PictureError, decode
 from gallery.threads import in_threads
@@ -22,7 +23,7 @@ from search.models import Feature, images_without, store_features
 BATCH = 200
 
 
-class Command(BaseCommand):
+class Command(GalleryCommand):
     help = "Make missing features (--all: every one) and write new index snapshots. Search goes on meanwhile."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,14 +33,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, engines: list[str], **options: Any) -> None:
         unknown = set(engines) - set(all_engines())
         if unknown:
-            raise CommandError(f"No such engine: {', '.join(unknown)}. There are: {', '.join(all_engines())}.")
+            raise CommandError(
+                f"No such engine: {', '.join(unknown)}. There are: {', '.join(all_engines())}."
+            )
         for name in engines or all_engines():
             self._reindex(all_engines()[name], options["all"])
 
     def _reindex(self, engine: Engine, everything: bool) -> None:
         images = Image.objects.all() if everything else images_without(engine)
         failed = 0
-        with tqdm(total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None) as bar:
+        with tqdm(
+            total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None
+        ) as bar:
             renew = partial(_renew, engine, everything)
             for _, has_failed in in_threads(renew, images.order_by("pk").iterator(BATCH)):
                 failed += has_failed
@@ -60,8 +65,9 @@ def _renew(engine: Engine, everything: bool, image: Image) -> bool:
         picture = decode(originals.path_of(image.sha256, image.format), longest=1600, limits=decode_limits())
         if everything:
             data = engine.extract(picture)
-            key = {"image": image, "engine": engine.name, "version": engine.version}
-            Feature.objects.update_or_create(**key, defaults={"data": data})
+            Feature.objects.update_or_create(
+                image=image, engine=engine.name, version=engine.version, defaults={"data": data}
+            )
             return False
         return bool(store_features(image, picture, [engine]))
     except (PictureError, OSError):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
 from gallery.pictures import PictureError, decode
 from search.errors import QueryError
@@ -17,7 +18,7 @@ from search.query import Query, parse_colours
 from search.retrieval import Answer, Found, retrieve
 
 
-class Command(BaseCommand):
+class Command(GalleryCommand):
     help = "Find pictures by a file, by a picture of the gallery, or by colours."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -47,7 +48,9 @@ class Command(BaseCommand):
     def _print(self, found: list[Found]) -> None:
         for f in found:
             sure = "certain" if f.match.certain else f"{f.percent} %"
-            self.stdout.write(f"{f.match.grade.label:18} {sure:>8}  {f.image.pk:>6}  {f.image.name}  ({f.evidence})")
+            self.stdout.write(
+                f"{f.match.grade.label:18} {sure:>8}  {f.image.pk:>6}  {f.image.name}  ({f.evidence})"
+            )
         if not found:
             self.stdout.write("Nothing like it is in this gallery.")
 

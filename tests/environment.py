@@ -1,0 +1,15 @@
+"""Loaded before the settings (see pyproject.toml): tests have a gallery of their own, in a folder that is removed."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+folder = tempfile.mkdtemp(prefix="lookalike-tests-")
+os.chmod(folder, 0o755)  # noqa: S103 - as root, the database server runs as another user and must reach its files
+os.environ["LOOKALIKE_VAR"] = folder
+for name in [n for n in os.environ if n.startswith("LOOKALIKE_") and n != "LOOKALIKE_VAR"]:
+    del os.environ[name]
+os.environ["LOOKALIKE_LOG_LEVEL"] = "ERROR"
+# Registered first, so that it runs last: after the server has stopped.
+atexit.register(shutil.rmtree, folder, ignore_errors=True)
