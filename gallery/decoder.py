@@ -10,11 +10,13 @@ import io
 import json
 import logging
 import math
+import os
 import re
 import resource
 import signal
 import socket
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from gallery import exif
 from gallery.formats import (
@@ -65,6 +67,7 @@ _TURNS = {
 
 def main() -> None:
     prepare()
+    _silence_codecs()
     with socket.socket(fileno=0) as parent:
         parent.sendall(READY)
         # The end of the socket is the end of the parent, however it died. PR_SET_PDEATHSIG would not do:
@@ -84,11 +87,19 @@ def prepare() -> None:
     """Import the codecs and set what holds for every picture."""
     for format in ("Avif", "Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
         import_module(f"PIL.{format}ImagePlugin")
+    # Pillow copies what it has of a line with each block that it adds: a line of 60 MB takes 40 s in small ones.
+    ImageFile.MAXBLOCK = 4 * 2**20
     PngImagePlugin.MAX_TEXT_CHUNK = MOST_TEXT
     PngImagePlugin.MAX_TEXT_MEMORY = 4 * MOST_TEXT
     warnings.simplefilter("ignore")
     logging.disable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _silence_codecs() -> None:
+    """What C libraries print about files of strangers is no log of ours. Our own tracebacks still come out."""
+    sys.stderr = open(os.dup(2), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @contextmanager

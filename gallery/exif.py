@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from gallery.names import printable
 
 Value: TypeAlias = str | int | float
-T = TypeVar("T")
 Fields: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Value | None]]]
 Exif: TypeAlias = dict[str, Value | dict[str, float]]
 
@@ -58,15 +57,11 @@ def orientation(exif: Any) -> int:
 
 
 def _values(ifd: Mapping[int, Any], fields: Fields) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for tag, (name, read) in fields.items():
-        value: Value | None = _read(ifd, tag, read)
-        if value is not None:
-            found[name] = value
-    return found
+    values = {name: _read(ifd, tag, read) for tag, (name, read) in fields.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _read(ifd: Mapping[int, Any], tag: int, read: Callable[[Any], T | None]) -> T | None:
+def _read(ifd: Mapping[int, Any], tag: int, read: Callable[[Any], Any]) -> Any:
     # Pillow decodes a field when it is asked for, and raises whatever struct, fractions or a codec raise.
     try:
         return read(ifd.get(tag))

