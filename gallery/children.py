@@ -30,6 +30,7 @@ from gallery.names import printable
 Answer = dict[str, Any]
 Pixels = npt.NDArray[np.uint8]
 
+COMMAND = [sys.executable, "-m", "gallery.decoder"]
 AT_ONCE = os.cpu_count() or 2
 PICTURES_EACH = 300
 """A child is replaced after so many: whatever a codec leaks is given back."""
@@ -63,7 +64,7 @@ class _Child:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gallery.decoder"],
+                COMMAND,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[1],
@@ -98,9 +99,7 @@ class _Child:
 
     def abandon(self) -> None:
         """In a forked process: this child is our parent's. Let go of it without a word."""
-        self._process.returncode = (
-            0  # or Popen would complain, and wait for what may be another process by then
-        )
+        self._process.returncode = 0  # or Popen would complain, and wait for a process that is not ours
         self._socket.close()
 
     def ask(self, file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[Answer, Pixels]:

@@ -98,7 +98,7 @@ def prepare() -> None:
 
 def _silence_codecs() -> None:
     """What C libraries print about files of strangers is no log of ours. Our own tracebacks still come out."""
-    sys.stderr = open(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -121,7 +121,8 @@ def _grown() -> bool:
 
 
 def _limit(what: int, value: int) -> None:
-    resource.setrlimit(what, (value, resource.getrlimit(what)[1]))
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _receive(parent: socket.socket) -> tuple[dict[str, Any], io.BufferedReader] | None:
@@ -133,7 +134,7 @@ def _receive(parent: socket.socket) -> tuple[dict[str, Any], io.BufferedReader] 
 def _answer(file: io.BufferedReader, limits: Limits, **wanted: Any) -> tuple[dict[str, Any], bytes]:
     try:
         file.seek(0)
-        return decode(file.read(), limits=limits, **wanted)
+        return decode(file.read(limits.max_bytes), limits=limits, **wanted)
     except PictureError as error:
         return _refusal(error)
     except MemoryError:

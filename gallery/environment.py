@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -42,21 +43,14 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 
 def secret_from(path: Path) -> str:
-    """The secret kept in a file; made on the first call. Safe when two processes start at once."""
+    """The secret kept in a file; made on the first call. Processes that start at once all get the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_secret(path)
-    with open(fd, "w") as file:
-        file.write(secrets.token_urlsafe(50))
-    return _read_secret(path)
-
-
-def _read_secret(path: Path) -> str:
-    secret = path.read_text()
-    if len(secret) < 50:  # the other process has opened the file and not written it yet, or it was cut
-        raise ImproperlyConfigured(
-            f"{path} holds no key. Start again; if that does not help, delete the file."
-        )
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        secret = file.read()
+        if not secret:
+            secret = secrets.token_urlsafe(50)
+            file.write(secret)
+    if len(secret) < 50:
+        raise ImproperlyConfigured(f"{path} holds only a part of a key: delete the file, and a new one is made.")
     return secret

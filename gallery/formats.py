@@ -156,16 +156,12 @@ def count_scans(jpeg: bytes) -> int:
 
 
 def too_large(size: int, limits: Limits) -> PictureError:
-    return PictureError(
-        "too_large", f"This file has {_mib(size)} MiB; at most {_mib(limits.max_bytes)} are allowed."
-    )
+    return PictureError("too_large", f"This file has {_mib(size)} MiB; at most {_mib(limits.max_bytes)} are allowed.")
 
 
 def too_many_pixels(pixels: int, limits: Limits) -> PictureError:
     has, allowed = _rounded(pixels / 1e6), _rounded(limits.max_pixels / 1e6)
-    return PictureError(
-        "too_many_pixels", f"This picture has {has} megapixels; at most {allowed} are allowed."
-    )
+    return PictureError("too_many_pixels", f"This picture has {has} megapixels; at most {allowed} are allowed.")
 
 
 def too_complex(what: str) -> PictureError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, (OperationalError, InterfaceError)):
             return None
         logger.error("The database did not answer: %s", error)
-        response = render(request, "503.html", status=503, using=None)
+        # Without the request: who is signed in is a question to the database.
+        response = HttpResponse(render_to_string("503.html", {"site_title": settings.TITLE}), status=503)
         response["Retry-After"] = "5"
         return response

@@ -159,16 +159,23 @@ class Image(models.Model):
             image_incomplete.send(Image, image=self)
         return bool(changed)
 
-    def purge(self) -> None:
-        """Destroy the picture: rows first, then files, so that no row is ever without its file."""
+    def purge(self) -> bool:
+        """Destroy the picture: rows first, then files, so that no row is ever without its file.
+
+        False, and nothing is touched, if somebody has taken it out of the trash since this object was read.
+        """
         with transaction.atomic():
             originals.lock(self.sha256)
+            as_read = Image.objects.filter(pk=self.pk, trashed_at=self.trashed_at)
+            if as_read.select_for_update().first() is None:
+                return False
             self.delete()
         with transaction.atomic():
             originals.lock(self.sha256)
             if not Image.objects.filter(sha256=self.sha256).exists():  # else it has come back in between
                 remove_renditions(self.sha256)
                 originals.remove(self.sha256, self.format)
+        return True
 
 
 class ImageSource(models.Model):

@@ -10,7 +10,9 @@ import hashlib
 import os
 import time
 import uuid
+import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ class Incoming:
         self.path = _folder(".incoming") / uuid.uuid4().hex
         self._hash = hashlib.sha256()
         self._file = open(self.path, "xb")  # noqa: SIM115 - closed by finish() or discard()
+        # An upload that breaks off in the middle of a file has no "with" to leave.
+        weakref.finalize(self, self.path.unlink, missing_ok=True)
 
     def __enter__(self) -> Incoming:
         return self
@@ -112,10 +116,13 @@ def flush_folder(folder: Path) -> None:
 
 def sweep_incoming(older_than: float = 24 * 3600) -> int:
     """Remove what crashed imports left, in seconds of age. Returns how many files."""
-    old = [p for p in _folder(".incoming").iterdir() if time.time() - p.stat().st_mtime > older_than]
-    for path in old:
-        path.unlink(missing_ok=True)
-    return len(old)
+    removed = 0
+    for path in _folder(".incoming").iterdir():
+        with suppress(FileNotFoundError):  # its upload has ended in between
+            if time.time() - path.stat().st_mtime > older_than:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def _folder(name: str) -> Path:

@@ -89,5 +89,8 @@ def _write(path: Path, data: bytes) -> None:
     """Whole or not at all: a reader never sees half a thumbnail. Not flushed: it can be made again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # a full disk leaves no half ones under the public mount

@@ -31,13 +31,12 @@ def browse(request: HttpRequest) -> HttpResponse:
     images = Image.objects.visible_to(request.user)
     try:
         order = order_from(request.GET)
+        if order.sort == "random" and not request.GET.get("seed"):
+            # A seed in the address: the next page continues this shuffle.
+            return redirect(f"{request.path}?{order.query}")
         page, after = order.page(images, request.GET.get("after", ""), settings.PAGE_SIZE)
     except CursorError as error:
         return refuse(request, str(error))
-    if order.sort == "random" and "seed" not in request.GET:
-        return redirect(
-            f"{request.path}?{order.query}"
-        )  # a seed in the address: the next page continues this shuffle
     context: dict[str, Any] = {"images": page, "order": order, "after": after, "sorts": SORTS}
     if not page:
         context["preparing"] = Image.objects.filter(state=Image.State.NEW, trashed_at=None).count()
@@ -79,12 +78,12 @@ def find_image(request: HttpRequest, pk: int) -> Image:
 def original(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The bytes as they came, never as something that a browser would run."""
     image = find_image(request, pk)
-    path = originals.path_of(image.sha256, image.format)
-    if not path.exists():
-        return refuse(
-            request, "The file of this picture is missing. The owner of the gallery can see why.", 503
-        )
-    response = FileResponse(path.open("rb"), content_type=MIME[image.format])
+    try:
+        file = originals.path_of(image.sha256, image.format).open("rb")
+    except OSError:
+        sentence = "The file of this picture is missing. The owner of the gallery can see why."
+        return refuse(request, sentence, 503)
+    response = FileResponse(file, content_type=MIME[image.format])
     response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(safe_name(image.name))}"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
@@ -151,9 +150,12 @@ def ready(request: HttpRequest) -> HttpResponse:
     """The process can do its work: the database answers and the disk takes files."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    with originals.Incoming("probe") as incoming:
-        incoming.write(b"1")
-        incoming.finish()
+    try:
+        with originals.Incoming("probe") as incoming:
+            incoming.write(b"1")
+            incoming.finish()
+    except OSError as error:
+        return JsonResponse({"status": f"Pictures cannot be stored: {error.strerror}."}, status=503)
     return JsonResponse({"status": "ok"})
 
 

@@ -47,13 +47,11 @@ class JobQuerySet(models.QuerySet["Job"]):
         A job whose worker died MAX_ATTEMPTS times is set aside instead of being tried for ever.
         """
         with transaction.atomic():
-            job = self.waiting().select_for_update(skip_locked=True).order_by("id").first()
-            if job is None:
-                return None
-            if job.attempts >= MAX_ATTEMPTS:
+            while job := self.waiting().select_for_update(skip_locked=True).order_by("id").first():
+                if job.attempts < MAX_ATTEMPTS:
+                    job.take()
+                    break
                 job.set_aside()
-                return None
-            job.take()
         return job
 
     def retry(self) -> int:

@@ -172,9 +172,11 @@ def complete(image: Image) -> list[str]:
         raise PictureError("corrupt", f"The file of this picture is missing: {original.name}.")
     picture = decode(original, longest=max(renditions.LONGEST), limits=decode_limits())
     renditions.make(image.sha256, picture)
-    errors = [*store_features(image, picture).values(), *annotate(image, picture)]
-    # Visible even if an engine failed: the picture is worth more than its features.
-    Image.objects.filter(pk=image.pk).update(state=Image.State.READY)
+    errors = annotate(image, picture)
+    with transaction.atomic():  # whoever sees the picture can search with it
+        errors += store_features(image, picture)
+        # Visible even if an engine failed: the picture is worth more than its features.
+        Image.objects.filter(pk=image.pk).update(state=Image.State.READY)
     return errors
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -18,6 +19,9 @@ from gallery.originals import Incoming
 from gallery.pictures import MIME, Picture, decode
 from search.engines import all_engines
 from search.engines._base import Engine
+
+
+logger = logging.getLogger(__name__)
 
 
 class FeatureQuerySet(models.QuerySet["Feature"]):
@@ -44,21 +48,21 @@ class Feature(models.Model):
         return f"{self.engine} {self.version} of image {self.image_id}"
 
 
-def store_features(image: Image, picture: Picture, engines: Iterable[Engine] | None = None) -> dict[str, str]:
-    """Extract and store what is missing. Returns {engine: sentence} of those that failed; the others are stored."""
-    errors = {}
+def store_features(image: Image, picture: Picture, engines: Iterable[Engine] | None = None) -> list[str]:
+    """Extract and store what is missing. Returns a sentence for each engine that failed; the others are stored."""
+    features, errors = [], []
+    there = set(image.features.values_list("engine", "version"))
     for engine in engines or all_engines().values():
-        if Feature.objects.of(engine).filter(image=image).exists():
+        if (engine.name, engine.version) in there:
             continue
         try:
             data = engine.extract(picture)
         except Exception as error:  # whatever a leaf raises: the other engines must still get their feature
-            errors[engine.name] = f"{engine.label}: {error.__class__.__name__}: {error}"
-            continue
-        Feature.objects.bulk_create(
-            [Feature(image=image, engine=engine.name, version=engine.version, data=data)],
-            ignore_conflicts=True,
-        )
+            logger.exception("The engine %s failed on image %s", engine.name, image.pk)
+            errors.append(f"{engine.label}: {error.__class__.__name__}: {error}")
+        else:
+            features.append(Feature(image=image, engine=engine.name, version=engine.version, data=data))
+    Feature.objects.bulk_create(features, ignore_conflicts=True)
     return errors
 
 

@@ -181,8 +181,9 @@ class Cluster:
             time.sleep(0.05)
 
     def _answer(self) -> int:
-        asked = self._account.run(self.program("pg_isready"), "-q", "-h", self.socket, "-p", PORT)
-        return asked.returncode
+        # With a user, because the account may have no name, and then nothing would be asked.
+        where = ("-h", self.socket, "-p", PORT, "-U", USER)
+        return self._account.run(self.program("pg_isready"), "-q", *where).returncode
 
     def _server_lives(self) -> bool:
         """Also seen from another container that shares the folder, where the server's pid means nothing."""
