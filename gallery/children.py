@@ -108,24 +108,27 @@ class _Child:
         end = time.monotonic() + limits.max_seconds
         try:
             socket.send_fds(self._socket, [json.dumps(request).encode()], [file.fileno()])
-            return self._answer(longest, end)
+            return self._answer(longest, limits.max_pixels, end)
         except TimeoutError as error:
             raise too_slow(limits) from error
         except OSError as error:
             raise self._epitaph(limits) from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise too_complex("makes the decoder talk nonsense") from error
+            raise _nonsense() from error
 
-    def _answer(self, longest: int, end: float) -> tuple[Answer, Pixels]:
+    def _answer(self, longest: int, max_pixels: int, end: float) -> tuple[Answer, Pixels]:
         """ValueError, TypeError or KeyError if it is none."""
         (length,) = LENGTH.unpack(self._take(bytearray(LENGTH.size), end))
         if length > MOST_JSON:
             raise ValueError(f"an answer of {length} bytes")
         answer = json.loads(self._take(bytearray(length), end))
-        height, width = (0, 0) if "code" in answer else answer["shape"]
-        if not (0 <= height <= longest and 0 <= width <= longest):
-            raise ValueError(f"a picture of {width} x {height}, asked for {longest}")
-        self._left = 0 if answer["grown"] else self._left
+        if answer["grown"]:
+            self._left = 0
+        if "code" in answer:
+            return answer, np.empty((0, 0, 3), np.uint8)
+        height, width = answer["shape"]
+        _check_sizes((height, width), longest, longest * longest)
+        _check_sizes((answer["height"], answer["width"]), max_pixels, max_pixels)
         pixels = np.empty((height, width, 3), np.uint8)
         self._take(pixels.reshape(-1), end)
         return answer, pixels
@@ -134,7 +137,10 @@ class _Child:
         """Fill the room. TimeoutError when the clock passes ``end``, ConnectionError if the child is gone."""
         left = memoryview(room)
         while left.nbytes:
-            self._socket.settimeout(max(end - time.monotonic(), 1e-3))
+            seconds = end - time.monotonic()
+            if seconds <= 0:
+                raise TimeoutError
+            self._socket.settimeout(seconds)
             got = self._socket.recv_into(left)
             if not got:
                 raise ConnectionResetError("the child is gone")
@@ -143,8 +149,10 @@ class _Child:
 
     def _epitaph(self, limits: Limits) -> PictureError:
         """What to say of a picture that killed the child."""
-        self._socket.close()
-        status = self._process.wait()
+        try:
+            status = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            return _nonsense()
         if status in (-signal.SIGXCPU, -signal.SIGALRM):
             return too_slow(limits)
         if status == -signal.SIGKILL:  # nobody but the kernel does that, when memory runs out
@@ -155,8 +163,20 @@ class _Child:
 def _refusal(answer: Answer) -> PictureError:
     code, sentence = answer.get("code"), answer.get("sentence")
     if code not in STATUS or not isinstance(sentence, str):
-        return too_complex("makes the decoder talk nonsense")
+        return _nonsense()
     return PictureError(code, printable(sentence)[:300])
+
+
+def _nonsense() -> PictureError:
+    return too_complex("makes the decoder talk nonsense")
+
+
+def _check_sizes(sizes: tuple[Any, Any], longest: int, pixels: int) -> None:
+    for size in sizes:
+        if type(size) is not int or not 1 <= size <= longest:
+            raise ValueError(f"a side of {size!r} pixels")
+    if sizes[0] * sizes[1] > pixels:
+        raise ValueError(f"a picture of {sizes} pixels")
 
 
 def _new_slots() -> LifoQueue[_Child | None]:

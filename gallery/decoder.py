@@ -159,13 +159,14 @@ def decode(data: bytes, format: str, longest: int, limits: Limits) -> tuple[dict
     orientation = exif.orientation(fields)
     upright = rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
     width, height = size[::-1] if orientation >= 5 else size
+    pixels = upright.tobytes()  # before _is_animated: a GIF forgets its first frame over that
     return {
         "shape": (upright.height, upright.width),
         "width": width,
         "height": height,
         "exif": exif.readable(fields),
         "animated": format in _ANIMATED and _is_animated(source),
-    }, upright.tobytes()
+    }, pixels
 
 
 @contextmanager
@@ -243,7 +244,7 @@ def _rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         image = _over_white(image)
     if profile and image.mode in ("RGB", "CMYK"):
         image = _srgb(image, profile)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -286,7 +287,7 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _is_animated(image: Any) -> bool:
-    """Looks for a second frame, never for the last; asked last of all, as a GIF forgets the first over it."""
+    """Looks for a second frame, never for the last."""
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:

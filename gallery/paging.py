@@ -5,16 +5,19 @@ The cursor holds the sort keys of the last picture of a page, so that pictures t
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, F, Func, Q, QuerySet, Value
+from django.db.models import BigIntegerField, Expression, F, Func, Lookup, QuerySet, Value
+from django.db.models.lookups import GreaterThan, LessThan
 
 from gallery.models import Image, ImageQuerySet
 
 BIGINT = 2**63 - 1
+NUMBER = re.compile("-?[0-9]{1,19}")
 
 
 class CursorError(Exception):
@@ -30,7 +33,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
-            raise CursorError(f"There is no order {self.sort!r}; choose {', '.join(SORTS)}.")
+            raise CursorError(f"There is no order {self.sort[:40]!r}; choose {', '.join(SORTS)}.")
 
     @property
     def query(self) -> str:
@@ -72,26 +75,25 @@ class Order:
         shuffle = Func(F("id"), Value(self.seed), function="hashint8extended", output_field=BigIntegerField())
         return images.annotate(shuffle=shuffle)
 
-    def _beyond(self, cursor: str, forward: bool) -> Q:
+    def _beyond(self, cursor: str, forward: bool) -> Lookup:
         keys = SORTS[self.sort]
         values = self._parse(cursor, len(keys))
-        beyond = Q()
-        for (key, down), value in reversed(list(zip(keys, values, strict=True))):
-            further = f"{key}__{'lt' if down == forward else 'gt'}"
-            beyond = Q(**{further: value}) | (Q(**{key: value}) & beyond) if beyond else Q(**{further: value})
-        # Said once more for the first key alone, so that PostgreSQL starts in the middle of the index.
-        first, down = keys[0]
-        return Q(**{f"{first}__{'lte' if down == forward else 'gte'}": values[0]}) & beyond
+        # A comparison of whole rows: PostgreSQL starts in the middle of the index even among equal first keys.
+        down = keys[0][1]
+        further = LessThan if down == forward else GreaterThan
+        return further(_row(F(key) for key, _ in keys), _row(Value(v, BigIntegerField()) for v in values))
 
     @staticmethod
     def _parse(cursor: str, parts: int) -> list[int]:
-        try:
-            values = [int(part) for part in cursor.split(".")]
-        except ValueError:
-            values = []
-        if len(values) != parts or any(abs(value) > BIGINT for value in values):
+        found = cursor.split(".")
+        values = [int(part) for part in found if NUMBER.fullmatch(part)]
+        if len(found) != parts or len(values) != parts or values[-1] < 1 or any(abs(v) > BIGINT for v in values):
             raise CursorError("This page address is broken. Start again from the first page.")
         return values
+
+
+def _row(parts: Iterable[Expression | F]) -> Func:
+    return Func(*parts, function="ROW", output_field=BigIntegerField())
 
 
 SORTS: dict[str, tuple[tuple[str, bool], ...]] = {
@@ -100,7 +102,7 @@ SORTS: dict[str, tuple[tuple[str, bool], ...]] = {
     "largest": (("pixels", True), ("id", True)),
     "random": (("shuffle", False), ("id", False)),
 }
-"""{sort: ((key, descending), ...)}; the last key is unique. Ids follow the order of arrival."""
+"""{sort: ((key, descending), ...)}; all in one direction, the last key unique. Ids follow the order of arrival."""
 
 
 def order_from(params: Any, draw: Callable[[], int] = lambda: secrets.randbelow(10**6)) -> Order:

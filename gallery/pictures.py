@@ -58,11 +58,11 @@ def decode(source: bytes | os.PathLike[str], longest: int = 2048, limits: Limits
         answer, pixels = children.decode(file, format, longest, limits)
     return Picture(
         pixels=pixels,
-        width=int(answer["width"]),
-        height=int(answer["height"]),
+        width=answer["width"],
+        height=answer["height"],
         format=format,
-        exif=exif.checked(answer["exif"]),
-        animated=bool(answer["animated"]),
+        exif=exif.checked(answer.get("exif")),
+        animated=bool(answer.get("animated")),
     )
 
 

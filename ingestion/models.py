@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Count, F, Q, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Left, Now
 
 from gallery.models import Image
@@ -30,6 +30,10 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def open(self) -> JobQuerySet:
         return self.filter(state__in=("queued", "running"))
+
+    def stopped(self) -> JobQuerySet:
+        """Nobody tries them again by itself."""
+        return self.filter(state__in=("failed", "quarantined"))
 
     def counts(self) -> dict[str, int]:
         """{state: jobs}, every state named."""
@@ -55,9 +59,12 @@ class JobQuerySet(models.QuerySet["Job"]):
         return job
 
     def retry(self) -> int:
-        """Give failed and quarantined jobs a fresh start. Returns how many."""
-        stopped = self.filter(state__in=("failed", "quarantined"))
-        return stopped.update(state="queued", attempts=0, not_before=Now(), error="", finished_at=None)
+        """Give failed and quarantined jobs a fresh start; of one image only the last, if none is open. Returns how many."""
+        is_open = Job.objects.open().filter(kind=OuterRef("kind"), image=OuterRef("image"))
+        stopped = self.stopped().filter(~Exists(is_open)).order_by("kind", "image", "-id").distinct("kind", "image")
+        return Job.objects.filter(pk__in=stopped.values("pk")).update(
+            state="queued", attempts=0, not_before=Now(), error="", finished_at=None
+        )
 
     def sweep(self) -> int:
         """Forget jobs that were done long ago."""
@@ -124,7 +131,7 @@ class Job(models.Model):
         pause = timedelta(seconds=10 * 6 ** (self.attempts - 1)) if again else timedelta(0)
         self._mine().update(
             state=state,
-            error=Left(Value(error.replace("\x00", "")), MAX_ERROR),
+            error=Left(Value(_storable(error)), MAX_ERROR),
             not_before=Now() + pause,
             lease_until=None,
             finished_at=None if again else Now(),
@@ -133,7 +140,7 @@ class Job(models.Model):
     def refuse(self, error: str) -> None:
         """An error that no repetition mends."""
         self._mine().update(
-            state=Job.State.FAILED, error=error[:MAX_ERROR], lease_until=None, finished_at=Now()
+            state=Job.State.FAILED, error=_storable(error)[:MAX_ERROR], lease_until=None, finished_at=Now()
         )
 
     def _mine(self) -> JobQuerySet:
@@ -148,6 +155,11 @@ class Job(models.Model):
             finished_at=Now(),
             error=f"The worker died {self.attempts} times on this picture, so it is not tried again by itself.",
         )
+
+
+def _storable(error: str) -> str:
+    """An exception may quote anything; PostgreSQL takes neither NUL nor half a surrogate pair."""
+    return error.replace("\x00", "").encode("utf-8", "backslashreplace").decode()
 
 
 def worker_name() -> str:

@@ -86,13 +86,24 @@ def import_incoming(incoming: Incoming, origin: Origin) -> Outcome:
 
 def _known(incoming: Incoming, origin: Origin) -> Image | None:
     """The image of the same bytes: it gets another source, and leaves the trash if it lay there."""
-    image = Image.objects.filter(sha256=incoming.sha256).first()
-    if image is None or not originals.path_of(image.sha256, image.format).exists():
-        return None  # a row whose file was lost takes these bytes: the upload repairs it
+    if not Image.objects.filter(sha256=incoming.sha256).exists():
+        return None
     with transaction.atomic():
+        originals.lock(incoming.sha256)  # or a purge could be between the look and the answer
+        image = Image.objects.filter(sha256=incoming.sha256).first()
+        if image is None or not _has_file(image):
+            return None  # a row whose file was lost takes these bytes: the upload repairs it
         _meet(image, origin)
         image.restore()
     return image
+
+
+def _has_file(image: Image) -> bool:
+    """Whole, as far as its size tells."""
+    try:
+        return originals.path_of(image.sha256, image.format).stat().st_size == image.bytes
+    except OSError:
+        return False
 
 
 def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
@@ -148,8 +159,8 @@ def twin_of(image: Image, user: AbstractBaseUser | AnonymousUser) -> Image | Non
     try:
         picture = decode(originals.path_of(image.sha256, image.format), longest=SMALL, limits=decode_limits())
         answer = retrieve(Query(picture=picture), user, limit=5)
-    except (PictureError, QueryError):
-        return None
+    except (PictureError, QueryError, OSError):
+        return None  # the picture is stored already: nothing may turn that into a failure
     certain = (f.image for f in answer.found if f.match.certain and f.image.pk != image.pk)
     return next(certain, None)
 
@@ -159,7 +170,7 @@ def enqueue(image: Image) -> None:
     from ingestion.tasks import ring  # the queue is not needed by those who only store
 
     if Job.objects.enqueue(Job.Kind.COMPLETE, image):
-        transaction.on_commit(ring)
+        transaction.on_commit(ring, robust=True)
 
 
 def complete(image: Image) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from search.threads import Nearest, nearest_in_pieces
+
 _LENGTH = 8
 """Bytes of the number of codes, with which FAISS ends a header."""
 
@@ -25,10 +27,10 @@ class Form(Protocol):
 
     def nearest(
         self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (m, k) int32 and rows (m, k) int64, nearest first, equal ones by row; k at most len(codes).
+    ) -> Nearest:
+        """The nearest of (n, width) codes to each of (m, width) queries; k at most n.
 
-        ``alive``: a bitmap over the rows, lowest bit first. Fewer than k alive: the last rows are -1.
+        ``alive``: a bitmap over the rows, lowest bit first; None for all.
         """
 
 
@@ -52,19 +54,30 @@ class Hamming:
 
     def nearest(
         self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """IndexBinaryFlat.search calls the same function; here it also scans a part of a numpy array."""
-        import faiss
+    ) -> Nearest:
+        """IndexBinaryFlat.search calls the same function of FAISS, but can only cut the queries into pieces."""
 
-        heap, m = faiss.int_maxheap_array_t(), len(queries)
-        distances, rows = np.empty((m, k), np.int32), np.empty((m, k), np.int64)
-        heap.nh, heap.k, heap.val, heap.ids = m, k, faiss.swig_ptr(distances), faiss.swig_ptr(rows)
-        only = None if alive is None else faiss.IDSelectorBitmap(alive.size, faiss.swig_ptr(alive))
-        exact, ordered = faiss.EXACT_TOPK, 1
-        faiss.hammings_knn_hc(
-            heap, faiss.swig_ptr(queries), faiss.swig_ptr(codes), len(codes), codes.shape[1], ordered, exact, only
-        )
-        return distances, rows
+        def scan(start: int, stop: int) -> Nearest:
+            only = None if alive is None else alive[start // 8 : (stop + 7) // 8]
+            distances, rows = _hamming(codes[start:stop], only, queries, k)
+            return distances, np.where(rows < 0, -1, rows + start)
+
+        return nearest_in_pieces(scan, len(codes), k)
+
+
+def _hamming(codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
+    import faiss
+
+    distances, rows = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.int64)
+    heap = faiss.int_maxheap_array_t()
+    heap.nh, heap.k, heap.val, heap.ids = len(queries), k, faiss.swig_ptr(distances), faiss.swig_ptr(rows)
+    only = None if alive is None else faiss.IDSelectorBitmap(alive.size, faiss.swig_ptr(alive))
+    sizes, ordered = (len(codes), codes.shape[1]), 1
+    faiss.omp_set_num_threads(1)  # of this thread only
+    faiss.hammings_knn_hc(
+        heap, faiss.swig_ptr(queries), faiss.swig_ptr(codes), *sizes, ordered, faiss.EXACT_TOPK, only
+    )
+    return distances, rows
 
 
 class L1:
@@ -90,7 +103,7 @@ class L1:
 
     def nearest(
         self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Nearest:
         from search.kernels import nearest_l1
 
         return nearest_l1(codes, alive, queries, k)

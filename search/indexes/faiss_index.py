@@ -21,13 +21,13 @@ import numpy as np
 
 from search.indexes._base import Index, IndexDamaged
 from search.indexes._forms import FORMS, Form
+from search.threads import FARTHEST
 
 CODES, IDS = "codes.faiss", "ids.npy"
 _CHUNK = 65536
 """Rows copied at once while writing."""
 _FEW = 16
 """When at most one row in so many is asked for, copying these rows is cheaper than scanning past the others."""
-_FARTHEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class FaissIndex(Index):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.int32)
         bitmap = None if alive is None else np.packbits(alive, bitorder="little")
         distances, at = self._form.nearest(rows.codes, bitmap, queries, min(k, len(rows.ids)))
-        return np.where(at < 0, -1, rows.ids[at]), np.where(at < 0, _FARTHEST, distances)
+        return np.where(at < 0, -1, rows.ids[at]), np.where(at < 0, FARTHEST, distances)
 
     def _mapped(self, folder: Path) -> _Rows:
         """Both files are compared with what ``write`` would have written, byte for byte up to the first row.
@@ -209,7 +209,7 @@ def _merged(old: _Rows, new: _Rows) -> _Rows:
 
 
 def _best(parts: list[tuple[np.ndarray, np.ndarray]], m: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    nothing = np.full((m, max(k, 0)), -1, np.int64), np.full((m, max(k, 0)), _FARTHEST, np.int32)
+    nothing = np.full((m, max(k, 0)), -1, np.int64), np.full((m, max(k, 0)), FARTHEST, np.int32)
     ids, distances = (np.concatenate([*column], axis=1) for column in zip(*parts, nothing, strict=True))
     order = np.lexsort((ids, distances), axis=1)[:, : max(k, 0)]
     return np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1).astype(np.int32)
