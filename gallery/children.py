@@ -45,9 +45,10 @@ def decode(file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[A
     slots = _slots
     child, keep = slots.get(), None
     try:
-        if child is None or not child.alive():
+        if child is None or not child.take(file, format, longest, limits):
             child = _Child()
-        answer, pixels = child.ask(file, format, longest, limits)
+            child.take(file, format, longest, limits)
+        answer, pixels = child.answer(longest, limits)
         keep = child if child.fresh() else None
     finally:
         # Also on the way of any exception: a child that owes an answer would give it to the next picture.
@@ -55,7 +56,7 @@ def decode(file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[A
             child.close()
         slots.put(keep)
     if "code" in answer:
-        raise _refusal(answer)
+        raise PictureError(answer["code"], printable(answer["sentence"])[:300])
     return answer, pixels
 
 
@@ -63,7 +64,7 @@ class _Child:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
                 COMMAND,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -72,21 +73,16 @@ class _Child:
                 start_new_session=True,  # Ctrl-C is for us; a child ends when we do
             )
         self._left = PICTURES_EACH
+        self._end = time.monotonic() + START_SECONDS
         _alive.add(self)
         self._start()
 
     def _start(self) -> None:
         try:
-            self._take(bytearray(len(READY)), time.monotonic() + START_SECONDS)
+            self._read(bytearray(len(READY)))
         except OSError as error:
             self.close()
             raise RuntimeError("The picture decoder does not start: its standard error says why.") from error
-
-    def alive(self) -> bool:
-        """Somebody may have killed it while it waited: closed then."""
-        if self._process.poll() is not None:
-            self.close()
-        return self._process.returncode is None
 
     def fresh(self) -> bool:
         return self._left > 0
@@ -102,13 +98,24 @@ class _Child:
         self._process.returncode = 0  # or Popen would complain, and wait for a process that is not ours
         self._socket.close()
 
-    def ask(self, file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[Answer, Pixels]:
+    def take(self, file: BinaryIO, format: str, longest: int, limits: Limits) -> bool:
+        """Hand it a picture. False, and closed, if somebody had killed it while it waited."""
+        request = json.dumps({"format": format, "longest": longest, "limits": asdict(limits)}).encode()
         self._left -= 1
-        request = {"format": format, "longest": longest, "limits": asdict(limits)}
-        end = time.monotonic() + limits.max_seconds
+        self._end = time.monotonic() + limits.max_seconds
         try:
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [file.fileno()])
-            return self._answer(longest, limits.max_pixels, end)
+            socket.send_fds(self._socket, [request], [file.fileno()])
+        except OSError:
+            self.close()
+            return False
+        return True
+
+    def answer(self, longest: int, limits: Limits) -> tuple[Answer, Pixels]:
+        """What it says of the picture that it took, and the pixels; PictureError if that makes no sense."""
+        try:
+            answer = self._read_json()
+            self._left = 0 if answer["grown"] else self._left
+            return answer, self._read_pixels(_shape(answer, longest, limits))
         except TimeoutError as error:
             raise too_slow(limits) from error
         except OSError as error:
@@ -116,28 +123,22 @@ class _Child:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _nonsense() from error
 
-    def _answer(self, longest: int, max_pixels: int, end: float) -> tuple[Answer, Pixels]:
-        """ValueError, TypeError or KeyError if it is none."""
-        (length,) = LENGTH.unpack(self._take(bytearray(LENGTH.size), end))
+    def _read_json(self) -> Any:
+        (length,) = LENGTH.unpack(self._read(bytearray(LENGTH.size)))
         if length > MOST_JSON:
             raise ValueError(f"an answer of {length} bytes")
-        answer = json.loads(self._take(bytearray(length), end))
-        if answer["grown"]:
-            self._left = 0
-        if "code" in answer:
-            return answer, np.empty((0, 0, 3), np.uint8)
-        height, width = answer["shape"]
-        _check_sizes((height, width), longest, longest * longest)
-        _check_sizes((answer["height"], answer["width"]), max_pixels, max_pixels)
-        pixels = np.empty((height, width, 3), np.uint8)
-        self._take(pixels.reshape(-1), end)
-        return answer, pixels
+        return json.loads(self._read(bytearray(length)))
 
-    def _take(self, room: Any, end: float) -> Any:
-        """Fill the room. TimeoutError when the clock passes ``end``, ConnectionError if the child is gone."""
+    def _read_pixels(self, shape: tuple[int, int]) -> Pixels:
+        pixels = np.empty((*shape, 3), np.uint8)
+        self._read(pixels.reshape(-1))
+        return pixels
+
+    def _read(self, room: Any) -> Any:
+        """Fill the room. TimeoutError when the time is over, ConnectionError if the child is gone."""
         left = memoryview(room)
         while left.nbytes:
-            seconds = end - time.monotonic()
+            seconds = self._end - time.monotonic()
             if seconds <= 0:
                 raise TimeoutError
             self._socket.settimeout(seconds)
@@ -160,23 +161,25 @@ class _Child:
         return too_complex("makes the decoder crash")
 
 
-def _refusal(answer: Answer) -> PictureError:
-    code, sentence = answer.get("code"), answer.get("sentence")
-    if code not in STATUS or not isinstance(sentence, str):
-        return _nonsense()
-    return PictureError(code, printable(sentence)[:300])
-
-
 def _nonsense() -> PictureError:
     return too_complex("makes the decoder talk nonsense")
 
 
-def _check_sizes(sizes: tuple[Any, Any], longest: int, pixels: int) -> None:
-    for size in sizes:
-        if type(size) is not int or not 1 <= size <= longest:
-            raise ValueError(f"a side of {size!r} pixels")
-    if sizes[0] * sizes[1] > pixels:
-        raise ValueError(f"a picture of {sizes} pixels")
+def _shape(answer: Answer, longest: int, limits: Limits) -> tuple[int, int]:
+    """Height and width of the pixels that follow. ValueError, TypeError or KeyError if there is no sense in it."""
+    if "code" in answer:
+        if answer["code"] not in STATUS or not isinstance(answer["sentence"], str):
+            raise ValueError("a refusal without a reason")
+        return 0, 0
+    height, width = answer["shape"]
+    _check_size((height, width), longest, longest * longest)
+    _check_size((answer["height"], answer["width"]), limits.max_pixels, limits.max_pixels)
+    return height, width
+
+
+def _check_size(sides: tuple[Any, Any], longest: int, pixels: int) -> None:
+    if not all(type(side) is int and 1 <= side <= longest for side in sides) or sides[0] * sides[1] > pixels:
+        raise ValueError(f"a picture of {sides} pixels")
 
 
 def _new_slots() -> LifoQueue[_Child | None]:

@@ -134,7 +134,8 @@ def _receive(parent: socket.socket) -> tuple[dict[str, Any], io.BufferedReader] 
 def _answer(file: io.BufferedReader, limits: Limits, **wanted: Any) -> tuple[dict[str, Any], bytes]:
     try:
         file.seek(0)
-        return decode(file.read(limits.max_bytes), limits=limits, **wanted)
+        size = min(os.fstat(file.fileno()).st_size, limits.max_bytes)  # it may have grown since
+        return decode(file.read(size), limits=limits, **wanted)
     except PictureError as error:
         return _refusal(error)
     except MemoryError:

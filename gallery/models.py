@@ -29,6 +29,8 @@ def decode_limits() -> Limits:
         max_pixels=settings.MAX_PIXELS,
         max_jpeg_scans=settings.MAX_JPEG_SCANS,
         max_seconds=settings.MAX_DECODE_SECONDS,
+        # Lossless WebP needs 18.5 bytes a pixel at its peak (measured at 100 megapixels), and the child some room.
+        max_memory=max(Limits.max_memory, 20 * settings.MAX_PIXELS + 256 * 2**20),
     )
 
 

@@ -11,8 +11,8 @@ import os
 import time
 import uuid
 import weakref
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,23 @@ class Incoming:
         return target
 
     def discard(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what it still wants to write to a full disk
+            self._file.close()
         self.path.unlink(missing_ok=True)
+
+    def __del__(self) -> None:
+        # A connection that breaks off in the middle of a form leaves nobody else to do it.
+        if hasattr(self, "_file"):
+            self.discard()
+
+
+class StorageError(PictureError):
+    """The picture may be good, but the disk is full or read-only."""
+
+    status = 507
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__("storage", f"The picture cannot be stored now: {error.strerror or error}.")
 
 
 def too_large() -> PictureError:
@@ -147,32 +162,57 @@ class IncomingUploadHandler(FileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        self.incoming = Incoming(self.file_name or "")
+        self.incoming: Incoming | None = None
         self.error: PictureError | None = None
+        with self._noting_errors():
+            self.incoming = Incoming(self.file_name or "")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        if self.error:
-            return  # read on, so that the other files of the form are not lost
-        try:
-            self.incoming.write(raw_data)
-        except PictureError as error:
-            self.error = error
+        # After an error it is read on, so that the other files of the form are not lost.
+        with self._noting_errors():
+            if self.incoming and not self.error:
+                self.incoming.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile:
-        return IncomingFile(self.incoming.finish(), self.error)
+        incoming, self.incoming = self.incoming, None
+        with self._noting_errors():
+            if incoming and not self.error:
+                incoming.finish()
+        if incoming and self.error:
+            incoming.discard()  # now, not when the last file of the form has come
+        return IncomingFile(self.file_name or "", incoming, self.error)
 
     def upload_interrupted(self) -> None:
-        if hasattr(self, "incoming"):
+        if self.incoming:
             self.incoming.discard()
+
+    @contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PictureError as error:
+            self.error = error
+        except OSError as error:
+            self.error = StorageError(error)
 
 
 class IncomingFile(UploadedFile):
-    """What a form field gets. The file is removed when the request ends, unless it was kept."""
+    """What a form field gets. The file is removed when the request ends, unless it was kept.
 
-    def __init__(self, incoming: Incoming, error: PictureError | None) -> None:
-        super().__init__(file=open(incoming.path, "rb"), name=incoming.name, size=incoming.bytes)  # noqa: SIM115
-        self.incoming, self.error = incoming, error
+    Whoever reads it looks at ``error`` first: where there is one, ``incoming`` holds no whole file.
+    """
+
+    def __init__(self, name: str, incoming: Incoming | None, error: PictureError | None) -> None:
+        super().__init__(file=None, name=safe_name(name), size=incoming.bytes if incoming else 0)
+        self._incoming, self.error = incoming, error
+
+    @property
+    def incoming(self) -> Incoming:
+        if self.error or not self._incoming:
+            raise self.error or ValueError("This file is closed.")
+        return self._incoming
 
     def close(self) -> None:
-        super().close()
-        self.incoming.discard()
+        incoming, self._incoming = self._incoming, None
+        if incoming:
+            incoming.discard()

@@ -58,14 +58,20 @@ class Order:
 
     def page(self, images: ImageQuerySet, cursor: str, size: int) -> tuple[list[Image], str]:
         """(images of the page, cursor of the next page or "")."""
-        rows = list((self.after(images, cursor) if cursor else self.of(images))[: size + 1])
+        rows = self._take(self.after(images, cursor) if cursor else self.of(images), size + 1)
         return rows[:size], self.cursor(rows[size - 1]) if len(rows) > size else ""
 
     def neighbours(self, images: ImageQuerySet, image: Image) -> tuple[Image | None, Image | None]:
         """(previous, next) of an image in this order."""
         row = self._annotated(Image.objects.filter(pk=image.pk)).get()
         cursor = self.cursor(row)
-        return self.before(images, cursor).first(), self.after(images, cursor).first()
+        sides = self._take(self.before(images, cursor), 1), self._take(self.after(images, cursor), 1)
+        previous, following = (side[0] if side else None for side in sides)
+        return previous, following
+
+    def _take(self, chosen: QuerySet[Image], count: int) -> list[Image]:
+        # Ids first: a shuffle looks at every picture, and their index is a fraction of the rows.
+        return list(self.of(Image.objects.filter(pk__in=chosen.values("pk")[:count])))
 
     def _annotated(self, images: ImageQuerySet) -> ImageQuerySet:
         if self.sort != "random":

@@ -40,6 +40,7 @@ def browse(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"images": page, "order": order, "after": after, "sorts": SORTS}
     if not page:
         context["preparing"] = Image.objects.filter(state=Image.State.NEW, trashed_at=None).count()
+        context["claimed"] = gallery_is_claimed()
     return render_page(request, "gallery/browse.html", "gallery/_rows.html", context)
 
 

@@ -4,30 +4,37 @@ import os
 from pathlib import Path
 
 from django import forms
+from django.conf import settings
 from django.db import transaction
 
-from ingestion.models import WatchedFolder
+from ingestion.models import MAX_FOLDER, WatchedFolder
 
 
 class FolderForm(forms.Form):
-    path = forms.CharField(label="Folder on this server", max_length=600)
+    path = forms.CharField(label="Folder on this server", max_length=MAX_FOLDER)
 
     def clean_path(self) -> str:
-        path = Path(self.cleaned_data["path"]).expanduser()
-        if not path.is_absolute():
+        # os.path, because the methods of Path raise for a name that is too long or a user that does not exist.
+        path = os.path.expanduser(self.cleaned_data["path"])
+        if not os.path.isabs(path):
             raise forms.ValidationError("Write the whole path, from the root: /home/me/Pictures.")
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise forms.ValidationError("There is no such folder on the machine that runs the gallery.")
         if not os.access(path, os.R_OK | os.X_OK):
             raise forms.ValidationError("The gallery is not allowed to read this folder.")
-        return str(path.resolve())
+        real = Path(path).resolve()
+        if real.is_relative_to(settings.MEDIA_ROOT.resolve()):
+            raise forms.ValidationError("The gallery keeps its own files in this folder.")
+        if len(str(real)) > MAX_FOLDER or not str(real).isprintable():
+            raise forms.ValidationError(
+                f"The whole path of this folder must be text of at most {MAX_FOLDER} characters."
+            )
+        return str(real)
 
     def watch(self) -> WatchedFolder:
         """Watch the folder from now on; the first look-through begins at once."""
         from ingestion.tasks import look_through
 
-        folder, _ = WatchedFolder.objects.update_or_create(
-            path=self.cleaned_data["path"], defaults={"active": True}
-        )
-        transaction.on_commit(lambda: look_through(folder.pk))
+        folder, _ = WatchedFolder.objects.update_or_create(path=self.cleaned_data["path"], defaults={"active": True})
+        transaction.on_commit(lambda: look_through(folder.pk), robust=True)
         return folder

@@ -20,6 +20,7 @@ MAX_ATTEMPTS = 3
 KEEP_DONE = timedelta(days=7)
 MAX_ERROR = 10_000
 MAX_PATH = 2_000
+MAX_FOLDER = 600
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -59,7 +60,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         return job
 
     def retry(self) -> int:
-        """Give failed and quarantined jobs a fresh start; of one image only the last, if none is open. Returns how many."""
+        """Give failed and quarantined jobs a fresh start: of one image only the last, if none is open.
+
+        Returns how many.
+        """
         is_open = Job.objects.open().filter(kind=OuterRef("kind"), image=OuterRef("image"))
         stopped = self.stopped().filter(~Exists(is_open)).order_by("kind", "image", "-id").distinct("kind", "image")
         return Job.objects.filter(pk__in=stopped.values("pk")).update(
@@ -129,13 +133,15 @@ class Job(models.Model):
         again = bool(error) and self.attempts < MAX_ATTEMPTS
         state = Job.State.QUEUED if again else Job.State.FAILED if error else Job.State.DONE
         pause = timedelta(seconds=10 * 6 ** (self.attempts - 1)) if again else timedelta(0)
-        self._mine().update(
+        finished = self._mine().update(
             state=state,
             error=Left(Value(_storable(error)), MAX_ERROR),
             not_before=Now() + pause,
             lease_until=None,
             finished_at=None if again else Now(),
         )
+        if finished and state == Job.State.DONE:  # what an earlier job complained about has been made good
+            Job.objects.stopped().filter(kind=self.kind, image=self.image_id).delete()
 
     def refuse(self, error: str) -> None:
         """An error that no repetition mends."""
@@ -144,9 +150,7 @@ class Job(models.Model):
         )
 
     def _mine(self) -> JobQuerySet:
-        return Job.objects.filter(
-            pk=self.pk, state=Job.State.RUNNING, attempts=self.attempts, worker=self.worker
-        )
+        return Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, attempts=self.attempts, worker=self.worker)
 
     def set_aside(self) -> None:
         Job.objects.filter(pk=self.pk).update(
@@ -169,7 +173,7 @@ def worker_name() -> str:
 class WatchedFolder(models.Model):
     """A folder that is looked through every minute for new pictures."""
 
-    path = models.CharField(max_length=600, unique=True)
+    path = models.CharField(max_length=MAX_FOLDER, unique=True)
     active = models.BooleanField(default=True)
     last_scan = models.DateTimeField(null=True, blank=True, editable=False)
     result = models.TextField(blank=True, editable=False, help_text="What the last look-through brought.")
@@ -183,7 +187,10 @@ class WatchedFolder(models.Model):
 
 
 class KnownFile(models.Model):
-    """A file that was imported or refused before: as long as size and date stay, it is not read again."""
+    """A file that was imported or refused before: as long as size and date stay, it is not read again.
+
+    It outlives its image: a picture that was purged does not come back by itself from a watched folder.
+    """
 
     class Result(models.TextChoices):
         STORED = "stored", "stored"
@@ -195,7 +202,7 @@ class KnownFile(models.Model):
     modified_ns = models.BigIntegerField()
     result = models.CharField(max_length=8, choices=Result.choices)
     reason = models.TextField(blank=True)
-    image = models.ForeignKey(Image, models.CASCADE, null=True, blank=True)
+    image = models.ForeignKey(Image, models.SET_NULL, null=True, blank=True)
     seen_at = models.DateTimeField(db_default=Now())
 
     class Meta:

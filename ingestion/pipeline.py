@@ -113,9 +113,7 @@ def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
         originals.lock(incoming.sha256)
         incoming.keep(picture.format)
         # Two uploads of the same bytes at once: one of them makes the row, both get it.
-        image, created = Image.objects.get_or_create(
-            sha256=incoming.sha256, defaults=_facts(incoming, picture)
-        )
+        image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
         _meet(image, origin)
         image.restore()
         enqueue(image)
@@ -138,9 +136,7 @@ def _facts(incoming: Incoming, picture: Picture) -> dict:
 def taken_at(exif: dict) -> datetime | None:
     """The camera's clock has no time zone; UTC is as good a guess as any. None if it makes no sense."""
     try:
-        return datetime.strptime(str(exif.get("DateTimeOriginal", "")), "%Y:%m:%d %H:%M:%S").replace(
-            tzinfo=UTC
-        )
+        return datetime.strptime(str(exif.get("DateTimeOriginal", "")), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -176,18 +172,22 @@ def enqueue(image: Image) -> None:
 def complete(image: Image) -> list[str]:
     """Make what is missing of an image: renditions, features, annotations. Returns a sentence for each failure.
 
-    PictureError if the original cannot be decoded (any more).
+    An image in the trash stays as it is. PictureError if the original cannot be decoded (any more).
     """
     original = originals.path_of(image.sha256, image.format)
     if not original.exists():
         raise PictureError("corrupt", f"The file of this picture is missing: {original.name}.")
     picture = decode(original, longest=max(renditions.LONGEST), limits=decode_limits())
-    renditions.make(image.sha256, picture)
     errors = annotate(image, picture)
     with transaction.atomic():  # whoever sees the picture can search with it
+        # Locked, so that who trashes the picture meanwhile waits, and then removes these renditions as well.
+        here = Image.objects.filter(pk=image.pk, trashed_at__isnull=True)
+        if not here.select_for_update(no_key=True).first():
+            return errors  # in the trash, or purged: nothing of it may lie under the public mount
+        renditions.make(image.sha256, picture)
         errors += store_features(image, picture)
         # Visible even if an engine failed: the picture is worth more than its features.
-        Image.objects.filter(pk=image.pk).update(state=Image.State.READY)
+        here.update(state=Image.State.READY)
     return errors
 
 

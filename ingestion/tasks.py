@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
+import psycopg
 from django.db import Error as DatabaseFailure
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Exists, OuterRef
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
@@ -26,7 +29,7 @@ def ring() -> None:
     """Tell a worker that there is work. A database that is away costs nothing: the sweep rings again."""
     try:
         work()
-    except DatabaseFailure as error:
+    except (DatabaseFailure, psycopg.Error) as error:  # the queue has a connection of its own, without Django
         logger.warning("The bell could not be rung: %s", error)
 
 
@@ -55,7 +58,7 @@ def do(job: Job) -> None:
         job.refuse(str(error))
     except Image.DoesNotExist:
         pass  # purged meanwhile, and the job with it
-    except DatabaseFailure:
+    except (OperationalError, InterfaceError):
         raise  # the lease brings the job back when the database is
     except Exception as error:  # a job must say why it failed, whatever it was
         logger.exception("Job %s failed", job.pk)
@@ -72,15 +75,25 @@ def sweep() -> None:
         ring()
     Job.objects.sweep()
     originals.sweep_incoming()
+    purge_expired()
+
+
+def purge_expired() -> None:
+    """Empty the trash of what has lain there too long; what was taken out a moment ago stays."""
     for image in Image.objects.expired():
-        image.purge()
+        with transaction.atomic():
+            originals.lock(image.sha256)
+            still = Image.objects.expired().select_for_update().filter(pk=image.pk).first()
+            if still:
+                still.delete()
+        if still:
+            image.purge()  # the row is gone; this looks again whether the files may go
 
 
 def adopt_orphans() -> None:
-    """Images that are not ready and have no job, for whatever reason, get one."""
-    for image in Image.objects.filter(state=Image.State.NEW, trashed_at__isnull=True, jobs__isnull=True)[
-        :1000
-    ]:
+    """Images that are not ready and have no job that is open or says why, get one."""
+    jobs = Job.objects.filter(image=OuterRef("pk")).exclude(state=Job.State.DONE)
+    for image in Image.objects.filter(~Exists(jobs), state=Image.State.NEW, trashed_at__isnull=True)[:1000]:
         pipeline.enqueue(image)
 
 

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from gallery import originals
 from gallery.context import may_upload
 from gallery.models import Image, ImageSource
-from gallery.originals import IncomingFile
+from gallery.names import safe_name
+from gallery.originals import IncomingFile, StorageError
 from gallery.pages import render_page
 from gallery.pictures import PictureError
 from ingestion.forms import FolderForm
@@ -48,9 +49,13 @@ def import_page(request: HttpRequest) -> HttpResponse:
 
 def _import_file(request: HttpRequest, file: UploadedFile) -> Outcome:
     assert isinstance(file, IncomingFile)  # what our upload handler makes
+    name = file.name or ""
     if file.error:
-        return Outcome(file.incoming.name, Result.REFUSED, error=file.error)
-    return import_incoming(file.incoming, _origin(request, file.incoming.name))
+        return Outcome(name, Result.REFUSED, error=file.error)
+    try:
+        return import_incoming(file.incoming, _origin(request, name))
+    except OSError as error:
+        return Outcome(name, Result.REFUSED, error=StorageError(error))
 
 
 def _origin(request: HttpRequest, name: str) -> Origin:
@@ -66,14 +71,13 @@ def upload_file(request: HttpRequest) -> HttpResponse:
     """
     if not may_upload(request):
         return JsonResponse({"detail": "Sign in to add pictures.", "code": "forbidden"}, status=403)
-    name = unquote(request.headers.get("X-File-Name", ""), errors="replace")
+    name = safe_name(unquote(request.headers.get("X-File-Name", ""), errors="replace"))
     try:
-        outcome = import_blocks(_body(request), name, _origin(request, name[:255]))
+        outcome = import_blocks(_body(request), name, _origin(request, name))
     except UnreadablePostError:
         return JsonResponse({"detail": "The upload was broken off.", "code": "broken"}, status=400)
     except OSError as error:
-        detail = f"The picture cannot be stored now: {error.strerror or error}."
-        return JsonResponse({"detail": detail, "code": "storage"}, status=507)
+        outcome = Outcome(name, Result.REFUSED, error=StorageError(error))
     status = outcome.error.status if outcome.error else 201 if outcome.result == Result.STORED else 200
     line = _line(request, outcome)
     if request.headers.get("Accept") == "application/json":

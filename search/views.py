@@ -36,7 +36,7 @@ STRIPS = {
 def search(request: HttpRequest) -> HttpResponse:
     """Bring a picture; the answer gets an address of its own."""
     if request.method != "POST":
-        return render(request, "search/search.html")
+        return render(request, "search/search.html", {"hours": settings.QUERY_HOURS})
     form = PictureForm(request.POST, request.FILES)
     try:
         query = form.accept()
@@ -54,7 +54,8 @@ def wants_json(request: HttpRequest) -> bool:
 def _refuse_upload(request: HttpRequest, error: PictureError) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"detail": str(error), "code": error.code}, status=error.status)
-    return render(request, "search/search.html", {"sentence": str(error)}, status=error.status)
+    context = {"sentence": str(error), "hours": settings.QUERY_HOURS}
+    return render(request, "search/search.html", context, status=error.status)
 
 
 @require_safe

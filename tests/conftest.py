@@ -18,6 +18,16 @@ def django_db_keepdb() -> bool:
     return True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> None:
+    """Pages name static files by their hashes, as in production."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    if settings.configured:  # not under -p no:django
+        call_command("collectstatic", verbosity=0, interactive=False)
+
+
 @pytest.fixture(autouse=True)
 def own_files(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test has media and indexes of its own, and no index in memory from the test before."""

@@ -44,7 +44,7 @@ def undo(message: Message) -> str:
 
 @register.filter
 def megapixels(image: Image) -> str:
-    """"12.2 megapixels"; nothing for pictures so small that the number would say less than their sides."""
+    """"As "12.2 megapixels"; nothing for pictures so small that the number would say less than their sides."""
     millions = image.width * image.height / 1e6
     return f"{millions:.0f} megapixels" if millions >= 20 else f"{millions:.1f} megapixels" if millions >= 0.1 else ""
 
@@ -78,13 +78,13 @@ def camera_words(facts: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _named(make: Any, model: Any) -> str:
-    """"Canon" and "Canon EOS 5D" -> "Canon EOS 5D"."""
+    """Of "Canon" and "Canon EOS 5D": "Canon EOS 5D"."""
     make, model = str(make or ""), str(model or "")
     return model if model.lower().startswith(make.lower()) and model else f"{make} {model}".strip()
 
 
 def _word(key: str) -> str:
-    """"ExposureBias" -> "Exposure bias"."""
+    """The field "ExposureBias" is an "Exposure bias"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key)
     return CAMERA_WORDS.get(key) or (spaced if spaced.isupper() else spaced.capitalize())
 

@@ -18,18 +18,14 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("path", models.CharField(max_length=600, unique=True)),
                 ("active", models.BooleanField(default=True)),
                 ("last_scan", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "result",
-                    models.TextField(
-                        blank=True, editable=False, help_text="What the last look-through brought."
-                    ),
+                    models.TextField(blank=True, editable=False, help_text="What the last look-through brought."),
                 ),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
@@ -42,9 +38,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("path", models.TextField(unique=True)),
                 ("bytes", models.BigIntegerField()),
@@ -61,7 +55,7 @@ class Migration(migrations.Migration):
                 (
                     "image",
                     models.ForeignKey(
-                        blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to="gallery.image"
+                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to="gallery.image"
                     ),
                 ),
             ],
@@ -74,9 +68,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "kind",
@@ -122,9 +114,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("state__in", ("queued", "running"))),
                         name="job_open",
                     ),
-                    models.Index(
-                        models.F("finished_at"), condition=models.Q(("state", "done")), name="job_done"
-                    ),
+                    models.Index(models.F("finished_at"), condition=models.Q(("state", "done")), name="job_done"),
                     models.Index(
                         models.F("state"),
                         condition=models.Q(("state__in", ("failed", "quarantined"))),

@@ -7,10 +7,12 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 from django.db.models.functions import Now
 
 from gallery import originals
@@ -23,6 +25,9 @@ EXTENSIONS = {f".{extension}" for extension in (*EXTENSION.values(), "jpeg", "ti
 SETTLED = 5
 """Seconds: a younger file in a watched folder may still be written to."""
 CHUNK = 500
+MAX_SECONDS_A_LOOK = 50
+"""Then the thread is given back: a first look through a large folder must not keep the jobs waiting for hours."""
+WATCH_LOCK = 7345
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,24 @@ def find(folder: Path) -> Iterator[Entry]:
     """All pictures below a folder by their extension, in the order of their names; hidden ones are left out.
 
     OSError if the folder itself cannot be read; what cannot be read inside is passed over. Links to files are
-    followed, links to folders are not: they may lead in circles.
+    followed, links to folders are not: they may lead in circles. The gallery's own files are left out: each thumbnail
+    would be a new picture with new thumbnails.
     """
     os.listdir(folder)
+    own = _own_folder(folder)
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != own)
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
                 entry = _entry(os.path.join(parent, name))
                 if entry:
                     yield entry
+
+
+def _own_folder(folder: Path) -> str | None:
+    """The path under which a walk through the folder would meet the media of the gallery."""
+    media, real = settings.MEDIA_ROOT.resolve(), folder.resolve()
+    return os.path.join(folder, media.relative_to(real)) if media.is_relative_to(real) else None
 
 
 def _entry(path: str) -> Entry | None:
@@ -62,21 +75,26 @@ def _entry(path: str) -> Entry | None:
     return Entry(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def new_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Those that were not imported or refused before, as far as size and date tell."""
+def new_entries(entries: Iterable[Entry], again: bool = False) -> Iterator[Entry]:
+    """Those that were not imported or refused before, as far as size and date tell.
+
+    ``again``: also those that are known, but not in the gallery: refused, when there were other limits, or purged.
+    """
     batch: list[Entry] = []
     for entry in entries:
         batch.append(entry)
         if len(batch) == CHUNK:
-            yield from _unknown(batch)
+            yield from _unknown(batch, again)
             batch = []
-    yield from _unknown(batch)
+    yield from _unknown(batch, again)
 
 
-def _unknown(batch: list[Entry]) -> list[Entry]:
+def _unknown(batch: list[Entry], again: bool) -> list[Entry]:
     names = {_text(entry.path): entry for entry in batch}
-    known = KnownFile.objects.filter(path__in=names).values_list("path", "bytes", "modified_ns")
-    stamps = {path: (size, modified) for path, size, modified in known}
+    known = KnownFile.objects.filter(path__in=names)
+    if again:
+        known = known.filter(image__isnull=False)
+    stamps = {path: (size, modified) for path, size, modified in known.values_list("path", "bytes", "modified_ns")}
     return [entry for path, entry in names.items() if stamps.get(path) != entry.stamp]
 
 
@@ -106,9 +124,7 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def import_folder(
-    folder: Path, report: Callable[[Entry, Outcome], None] = lambda entry, outcome: None
-) -> Counter[str]:
+def import_folder(folder: Path, report: Callable[[Entry, Outcome], None] = lambda entry, outcome: None) -> Counter[str]:
     """Import what is new below a folder; {result: files}. OSError if the folder cannot be read."""
     counts: Counter[str] = Counter()
     for entry in new_entries(find(folder)):
@@ -127,13 +143,51 @@ def watch_all() -> None:
 
 
 def look_through(watched: WatchedFolder) -> None:
-    """Import what is new and settled. A folder that is away is told, and never makes anything disappear."""
+    """Import what is new and settled. A folder that is away is told, and never makes anything disappear.
+
+    Does nothing while another worker looks through the same folder: the first time can take hours.
+    """
+    with _alone(watched) as alone:
+        if alone:
+            watched.result = _look(Path(watched.path))
+            WatchedFolder.objects.filter(pk=watched.pk).update(result=watched.result, last_scan=Now())
+
+
+def _look(folder: Path) -> str:
+    """What came of it, in words."""
     counts: Counter[str] = Counter()
+    ends = None
     try:
-        for entry in new_entries(find(Path(watched.path))):
-            if time.time() - entry.modified_ns / 1e9 > SETTLED:
-                counts[str(import_entry(entry).result)] += 1
-        watched.result = ", ".join(f"{n} {result}" for result, n in counts.items()) or "nothing new"
+        for entry in new_entries(find(folder)):
+            if not _is_settled(entry):
+                continue
+            # The clock starts with the first picture: however long the way to it was, each look brings one.
+            ends = ends or time.monotonic() + MAX_SECONDS_A_LOOK
+            counts[str(import_entry(entry).result)] += 1
+            if time.monotonic() > ends:
+                return f"{_summary(counts)}, more to come"
     except OSError as error:
-        watched.result = f"This folder cannot be read: {error.strerror}."
-    WatchedFolder.objects.filter(pk=watched.pk).update(result=watched.result, last_scan=Now())
+        return f"This folder cannot be read: {error.strerror}."
+    return _summary(counts)
+
+
+def _is_settled(entry: Entry) -> bool:
+    """Not touched a moment ago. A date in the future comes from a camera whose clock is wrong."""
+    return abs(time.time() - entry.modified_ns / 1e9) > SETTLED
+
+
+def _summary(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {result}" for result, n in counts.items()) or "nothing new"
+
+
+@contextmanager
+def _alone(watched: WatchedFolder) -> Iterator[bool]:
+    """A lock that is gone with its connection, so that nobody is locked out by a worker that was killed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [WATCH_LOCK, watched.pk])
+        (alone,) = cursor.fetchone()
+        try:
+            yield alone
+        finally:
+            if alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [WATCH_LOCK, watched.pk])

@@ -37,6 +37,10 @@ class Index(ABC):
         """
 
     @abstractmethod
+    def rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the ids that are here, rising, and their rows (n, width): to look at answers more closely."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Live rows."""
 

@@ -5,6 +5,8 @@ Both read FAISS's own memory, mapped or not, through a numpy view; the view is o
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,12 @@ _LENGTH = 8
 """Bytes of the number of codes, with which FAISS ends a header."""
 
 
+@cache
+def _faiss() -> Any:
+    """Loaded by the first search, not by every process; its types lack what SWIG adds."""
+    return import_module("faiss")
+
+
 class Form(Protocol):
     name: str
 
@@ -25,9 +33,7 @@ class Form(Protocol):
     def map(self, path: Path) -> tuple[Any, np.ndarray]:
         """FAISS's index over a file, mapped read-only, and its codes as a flat array. RuntimeError if damaged."""
 
-    def nearest(
-        self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> Nearest:
+    def nearest(self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
         """The nearest of (n, width) codes to each of (m, width) queries; k at most n.
 
         ``alive``: a bitmap over the rows, lowest bit first; None for all.
@@ -40,21 +46,17 @@ class Hamming:
     name = "hamming"
 
     def header(self, width: int, rows: int) -> bytes:
-        import faiss
-
+        faiss = _faiss()
         index = faiss.IndexBinaryFlat(width * 8)
         index.ntotal = rows
         return _with_length(faiss.serialize_index_binary(index), width * rows)
 
     def map(self, path: Path) -> tuple[Any, np.ndarray]:
-        import faiss
-
+        faiss = _faiss()
         index = faiss.read_index_binary(str(path), faiss.IO_FLAG_MMAP_IFC)
         return index, _view(index.xb)
 
-    def nearest(
-        self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> Nearest:
+    def nearest(self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
         """IndexBinaryFlat.search calls the same function of FAISS, but can only cut the queries into pieces."""
 
         def scan(start: int, stop: int) -> Nearest:
@@ -66,17 +68,14 @@ class Hamming:
 
 
 def _hamming(codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
-    import faiss
-
+    faiss = _faiss()
     distances, rows = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.int64)
     heap = faiss.int_maxheap_array_t()
     heap.nh, heap.k, heap.val, heap.ids = len(queries), k, faiss.swig_ptr(distances), faiss.swig_ptr(rows)
     only = None if alive is None else faiss.IDSelectorBitmap(alive.size, faiss.swig_ptr(alive))
     sizes, ordered = (len(codes), codes.shape[1]), 1
     faiss.omp_set_num_threads(1)  # of this thread only
-    faiss.hammings_knn_hc(
-        heap, faiss.swig_ptr(queries), faiss.swig_ptr(codes), *sizes, ordered, faiss.EXACT_TOPK, only
-    )
+    faiss.hammings_knn_hc(heap, faiss.swig_ptr(queries), faiss.swig_ptr(codes), *sizes, ordered, faiss.EXACT_TOPK, only)
     return distances, rows
 
 
@@ -89,21 +88,17 @@ class L1:
     name = "l1"
 
     def header(self, width: int, rows: int) -> bytes:
-        import faiss
-
+        faiss = _faiss()
         index = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_8bit_direct, faiss.METRIC_L1)
         index.ntotal = rows
         return _with_length(faiss.serialize_index(index), width * rows)
 
     def map(self, path: Path) -> tuple[Any, np.ndarray]:
-        import faiss
-
+        faiss = _faiss()
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         return index, _view(index.codes)
 
-    def nearest(
-        self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int
-    ) -> Nearest:
+    def nearest(self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
         from search.kernels import nearest_l1
 
         return nearest_l1(codes, alive, queries, k)
@@ -118,8 +113,7 @@ def _with_length(empty: np.ndarray, size: int) -> bytes:
 
 
 def _view(codes: Any) -> np.ndarray:
-    import faiss
-
+    faiss = _faiss()
     if not codes.size():
         return np.empty(0, np.uint8)
     return faiss.rev_swig_ptr(codes.data(), codes.size())

@@ -89,9 +89,7 @@ class FaissIndex(Index):
         with self._writing:
             self._state = self._without(np.asarray(ids, np.int64))
 
-    def search(
-        self, queries: np.ndarray, k: int, among: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         state, queries = self._state, self._checked(queries)
         alive = state.alive if state.dead else None
         parts = [
@@ -99,6 +97,13 @@ class FaissIndex(Index):
             self._nearest(state.delta, None, queries, k, among),
         ]
         return _best(parts, len(queries), k)
+
+    def rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        state = self._state
+        ids = np.unique(np.asarray(ids, np.int64))
+        at = state.base.where(ids)
+        found = _merged(state.base.take(at[state.alive[at]]), state.delta.take(state.delta.where(ids)))
+        return found.ids, found.codes
 
     def write(self, folder: Path) -> None:
         """FileExistsError if the folder holds an index already: a file that may be mapped is never changed."""

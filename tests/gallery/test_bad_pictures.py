@@ -99,7 +99,7 @@ def test_pictures_are_finite_rgb_with_sides_of_at_least_one_pixel(verdicts):
             assert pixels.dtype == np.uint8, name
             assert pixels.ndim == 3, name
             assert pixels.shape[2] == 3, name
-            assert 1 <= min(pixels.shape[:2]), name
+            assert min(pixels.shape[:2]) >= 1, name
             assert max(pixels.shape[:2]) <= 320, name
             assert verdict.picture.format in MIME, name
     assert having(verdicts, "rgb")

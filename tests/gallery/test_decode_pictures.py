@@ -12,10 +12,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -58,7 +59,7 @@ def looks_right(pixels: np.ndarray) -> bool:
     return all(near(pixels[int(y * h), int(x * w)], colour, 60) for (y, x), colour in at.items())
 
 
-def refusal(source: bytes, **limits: float) -> PictureError:
+def refusal(source: bytes, **limits: Any) -> PictureError:
     with pytest.raises(PictureError) as caught:
         decode(source, limits=Limits(**limits))
     return caught.value
@@ -126,7 +127,7 @@ def test_large_jpegs_come_out_at_the_wanted_size(longest):
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_it_stands_upright(orientation, format):
     image, tags = turned(orientation, (900, 600))
-    options = {"quality": 95} if format != "TIFF" else {"compression": "tiff_deflate"}
+    options: dict[str, Any] = {"quality": 95} if format != "TIFF" else {"compression": "tiff_deflate"}
     picture = decode(encode(image, format, exif=tags, **options), longest=90)
     assert (picture.width, picture.height) == (900, 600)
     assert picture.pixels.shape == (60, 90, 3)
@@ -249,7 +250,7 @@ def test_a_stereo_picture_is_a_jpeg():
 
 def photograph() -> Image.Exif:
     tags = Image.Exif()
-    tags[0x010F], tags[0x0110] = "ACME\0", "Böx 3 \u202e<b>"
+    tags[0x010F], tags[0x0110] = "ACME\0", "Böx 3 \u202e<b>".encode()
     camera = tags.get_ifd(0x8769)
     camera.update({0x829A: 0.008, 0x829D: 2.8, 0x8827: 400, 0x920A: 50.0, 0x9003: "2026:01:02 03:04:05"})
     camera[0x9286] = b"ASCII\0\0\0hello"
@@ -275,7 +276,7 @@ def test_it_shows_what_the_camera_wrote(format):
 def test_long_words_are_cut():
     tags = Image.Exif()
     tags[0x010E] = "word " * 10_000
-    assert len(decode(encode(draw(), exif=tags)).exif["ImageDescription"]) <= 200
+    assert len(str(decode(encode(draw(), exif=tags)).exif["ImageDescription"])) <= 200
 
 
 @pytest.mark.parametrize("place", [{2: (1.0,), 4: (2.0,)}, {2: (91.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, {2: "x"}])
@@ -291,6 +292,8 @@ def test_the_words_that_windows_writes_are_read():
     assert exif.readable(tags) == {"Title": "Größe"}
 
 
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_garbage_is_no_exif(garbage):
     good = photograph().tobytes()
@@ -384,14 +387,14 @@ def test_scans_cannot_hide_behind_made_up_lengths():
 
 
 def test_memory_is_limited():
-    error = refusal(encode(Image.new("RGB", (9000, 9000))), max_memory=200 * 2**20)
+    error = refusal(encode(Image.new("1", (16000, 16000))), max_memory=200 * 2**20, max_pixels=10**9)
     assert error.code == "too_complex"
     assert "200 MiB" in str(error)
     assert looks_right(decode(encode(draw())).pixels)
 
 
 def test_time_is_limited():
-    error = refusal(encode(Image.new("RGB", (9000, 9000))), max_seconds=0.05)
+    error = refusal(encode(Image.new("1", (9000, 9000))), max_seconds=0.05)
     assert error.code == "too_complex"
     assert "0.05 seconds" in str(error)
     assert looks_right(decode(encode(draw())).pixels)

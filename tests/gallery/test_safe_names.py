@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallery.names import LONGEST_NAME, printable, safe_name
@@ -64,6 +64,7 @@ def test_all_names_of_the_corpus(bad_images):
 NASTY = st.text(st.one_of(st.characters(), st.sampled_from("/\\. \t\n\0\u200b\u200d\u202e\ud800\udfff\u2028éZ\u0334")))
 
 
+@settings(deadline=None)
 @given(NASTY, st.sampled_from((1, 40, 400)))
 def test_any_name_can_be_shown(name, times):
     shown = safe_name(name * times)
@@ -71,6 +72,7 @@ def test_any_name_can_be_shown(name, times):
     assert safe_name(shown) == shown
 
 
+@settings(deadline=None)
 @given(NASTY)
 def test_printable_text_is_one_line(text):
     line = printable(text)

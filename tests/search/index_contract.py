@@ -51,6 +51,10 @@ class IndexContract:
             assert list(zip(far.tolist(), found.tolist(), strict=True))[: len(expected)] == expected
             assert (found[len(expected) :] == -1).all()
         assert len(index) == len(known)
+        ids, rows = index.rows(np.array([10**9, *reversed(known)], np.int64))
+        assert ids.tolist() == sorted(known)
+        assert rows.shape == (len(known), self.width)
+        assert all((row == known[i]).all() for i, row in zip(ids.tolist(), rows, strict=True))
 
     def filled(self, n: int = 300, step: int = 3) -> tuple[Index, dict]:
         index, rows = self.new_index(), self.rows(n)
@@ -161,9 +165,9 @@ class IndexContract:
             (np.arange(3), self.rows(3)[0]),
         ]
         for ids, rows in wrong:
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match="rows"):
                 index.add(ids, rows)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="rows"):
             index.search(self.rows(1)[:, :-1], 3)
         assert len(index) == 0
 

@@ -7,11 +7,12 @@ from argparse import ArgumentParser
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from tqdm import tqdm
 
 from gallery.commands import GalleryCommand
@@ -20,6 +21,9 @@ from ingestion.models import Job
 from ingestion.pipeline import Outcome
 from ingestion.sources.folder import Entry, find, import_entry, new_entries
 from ingestion.tasks import work_once
+
+
+AGAIN = "Run the same command again: it goes on where it was."
 
 
 class Command(GalleryCommand):
@@ -35,11 +39,16 @@ class Command(GalleryCommand):
             entries = list(find(folder))
         except OSError as error:
             raise CommandError(f"{folder} cannot be read: {error.strerror}.") from error
-        counts, refused = self._import(entries)
-        self._report(len(entries), counts, refused)
-        if wait:
-            self._wait()
-        elif counts["stored"]:
+        try:
+            counts, refused = self._import(entries)
+            self._report(len(entries), counts, refused)
+            if wait:
+                self._wait()
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(f"The database went away: {error}\n{AGAIN}") from error
+        except KeyboardInterrupt as error:
+            raise CommandError(f"Stopped. {AGAIN}", returncode=130) from error
+        if not wait and counts["stored"]:
             self.stdout.write(
                 "Thumbnails and features are made by “manage.py run”; “import DIR --wait” makes them now."
             )
@@ -49,7 +58,7 @@ class Command(GalleryCommand):
         refused = []
         with self._bar(len(entries), "import") as bar:
             known = len(entries)
-            for entry, outcome in in_threads(import_entry, new_entries(entries)):
+            for entry, outcome in in_threads(import_entry, new_entries(entries, again=True)):
                 counts[str(outcome.result)] += 1
                 known -= 1
                 bar.update()
@@ -74,28 +83,30 @@ class Command(GalleryCommand):
             self._bar(Job.objects.open().count(), "prepare") as bar,
             ThreadPoolExecutor(settings.WORKERS) as pool,
         ):
-            workers = [pool.submit(_drain) for _ in range(settings.WORKERS)]
-            while not all(worker.done() for worker in workers):
-                bar.n = max(bar.n, bar.total - Job.objects.open().count())
-                bar.refresh()
-                time.sleep(0.2)
+            stop = Event()
+            try:
+                workers = [pool.submit(_drain, stop) for _ in range(settings.WORKERS)]
+                while not all(worker.done() for worker in workers):
+                    bar.n = max(bar.n, bar.total - Job.objects.open().count())
+                    bar.refresh()
+                    time.sleep(0.2)
+            finally:
+                stop.set()  # on Ctrl-C, and when the database is gone
             bar.update(bar.total - bar.n)
             for worker in workers:
                 worker.result()
         counts = Job.objects.counts()
         if counts["failed"] or counts["quarantined"]:
-            self.stderr.write(
-                f"{counts['failed'] + counts['quarantined']} jobs failed: see “manage.py jobs”."
-            )
+            self.stderr.write(f"{counts['failed'] + counts['quarantined']} jobs failed: see “manage.py jobs”.")
 
     def _bar(self, total: int, what: str) -> tqdm:
         return tqdm(total=total, desc=what, unit=" pictures", file=self.stderr, disable=None)
 
 
-def _drain() -> None:
+def _drain(stop: Event) -> None:
     try:
-        while Job.objects.open().exists():
+        while not stop.is_set() and Job.objects.open().exists():
             if not work_once():
-                time.sleep(0.2)  # another worker has the last ones, or they wait for their next attempt
+                stop.wait(0.2)  # another worker has the last ones, or they wait for their next attempt
     finally:
         connection.close()
