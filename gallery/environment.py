@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def env_bool(name: str, default: bool) -> bool:
 
 def env_int(name: str, default: int, at_least: int = 1) -> int:
     value = env_text(name, str(default))
-    if not value.isdecimal() or int(value) < at_least:
+    if not re.fullmatch("[0-9]{1,18}", value) or int(value) < at_least:
         raise ImproperlyConfigured(
             f"{name}={value!r} is not understood: write a whole number from {at_least}."
         )

@@ -168,10 +168,11 @@ class Image(models.Model):
         """
         with transaction.atomic():
             originals.lock(self.sha256)
-            as_read = Image.objects.filter(pk=self.pk, trashed_at=self.trashed_at)
-            if as_read.select_for_update().first() is None:
+            now = Image.objects.select_for_update().filter(pk=self.pk).first()
+            if now and now.trashed_at != self.trashed_at:
                 return False
-            self.delete()
+            if now:
+                now.delete()
         with transaction.atomic():
             originals.lock(self.sha256)
             if not Image.objects.filter(sha256=self.sha256).exists():  # else it has come back in between

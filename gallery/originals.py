@@ -10,7 +10,6 @@ import hashlib
 import os
 import time
 import uuid
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,8 +35,6 @@ class Incoming:
         self.path = _folder(".incoming") / uuid.uuid4().hex
         self._hash = hashlib.sha256()
         self._file = open(self.path, "xb")  # noqa: SIM115 - closed by finish() or discard()
-        # An upload that breaks off in the middle of a file has no "with" to leave.
-        weakref.finalize(self, self.path.unlink, missing_ok=True)
 
     def __enter__(self) -> Incoming:
         return self

@@ -20,8 +20,12 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("justified.css", views.justified_css, name="justified_css"),
+    path("favicon.ico", views.favicon),
     path("health/live", views.live, name="live"),
     path("health/ready", views.ready, name="ready"),
     # `manage.py run` mounts this folder in the web server; this route serves every other way to run the site.
-    re_path(rf"^{settings.RENDITION_URL.strip('/')}/(?P<path>[0-9a-f/-]+\.webp)$", views.rendition),
+    re_path(
+        rf"^{settings.RENDITION_URL.strip('/')}/(?P<path>[0-9a-f]{{2}}/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[0-9]{{3,4}}\.webp)\Z",
+        views.rendition,
+    ),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core import signing
 from django.urls import reverse
 
@@ -18,11 +17,12 @@ def gallery_is_claimed() -> bool:
 
 def welcome_path() -> str:
     """The link's path. Good for a day, and only until there is a first account."""
-    return reverse("welcome", args=[signing.dumps(str(settings.VAR), salt=SALT, compress=False)])
+    return reverse("welcome", args=[signing.dumps("", salt=SALT)])
 
 
 def token_is_good(token: str) -> bool:
     try:
-        return signing.loads(token, salt=SALT, max_age=SECONDS) == str(settings.VAR)
+        signing.loads(token, salt=SALT, max_age=SECONDS)
     except signing.BadSignature:
         return False
+    return True

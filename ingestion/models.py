@@ -8,7 +8,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Left, Now
 
@@ -43,8 +43,14 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def enqueue(self, kind: str, image: Image) -> bool:
         """Add a job unless one of this kind is open for the image. True if it was added."""
-        job = Job(kind=kind, image=image)
-        return bool(self.bulk_create([job], ignore_conflicts=True) and job.pk)
+        if self.open().filter(kind=kind, image=image).exists():
+            return False
+        try:
+            with transaction.atomic():
+                self.create(kind=kind, image=image)
+        except IntegrityError:  # another one was faster
+            return False
+        return True
 
     def claim(self) -> Job | None:
         """Take the oldest waiting job; nobody else gets it until its lease is over.
@@ -65,7 +71,9 @@ class JobQuerySet(models.QuerySet["Job"]):
         Returns how many.
         """
         is_open = Job.objects.open().filter(kind=OuterRef("kind"), image=OuterRef("image"))
-        stopped = self.stopped().filter(~Exists(is_open)).order_by("kind", "image", "-id").distinct("kind", "image")
+        stopped = (
+            self.stopped().filter(~Exists(is_open)).order_by("kind", "image_id", "-id").distinct("kind", "image_id")
+        )
         return Job.objects.filter(pk__in=stopped.values("pk")).update(
             state="queued", attempts=0, not_before=Now(), error="", finished_at=None
         )

@@ -10,7 +10,7 @@ from django.db import Error as DatabaseFailure
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef
 from huey import crontab
-from huey.contrib.djhuey import db_periodic_task, db_task
+from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
 from gallery import originals
 from gallery.models import Image
@@ -21,14 +21,20 @@ from ingestion.sources import folder
 
 logger = logging.getLogger(__name__)
 
+MANY_BELLS = 20
+"""More than the periodic tasks that may stand in the same queue, so that some of them are bells."""
 MAX_SECONDS_A_RING = 50
 """One ring empties the queue, but gives the thread back in time for the sweep."""
 
 
 def ring() -> None:
-    """Tell a worker that there is work. A database that is away costs nothing: the sweep rings again."""
+    """Tell a worker that there is work. A database that is away costs nothing: the sweep rings again.
+
+    Bells that nobody has heard yet are enough when there are MANY: whoever hears one takes every job there is.
+    """
     try:
-        work()
+        if HUEY.pending_count() < MANY_BELLS:
+            work()
     except (DatabaseFailure, psycopg.Error) as error:  # the queue has a connection of its own, without Django
         logger.warning("The bell could not be rung: %s", error)
 

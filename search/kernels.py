@@ -52,7 +52,7 @@ def _scan_l1(codes: Any, alive: Any, query: Any, start: int, stop: int, distance
         if alive.size and not (alive[row >> 3] >> (row & 7)) & 1:
             continue
         distance = np.int32(0)
-        for j in range(codes.shape[1]):  # becomes vpsadbw; looking at the heap inside would cost 12 times as much
+        for j in range(codes.shape[1]):  # looking at the heap in here would cost 12 times as much
             distance += np.int32(abs(np.int32(codes[row, j]) - np.int32(query[j])))
         if distance < distances[0]:
             _replace_farthest(distances, rows, distance, row)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
@@ -102,6 +106,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"There is no folder {SHARED.name} beside the checkout.")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def bad_images(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The corpus of awkward and hostile files: ``root`` (a folder) and ``manifest`` (what must become of each)."""
+    root = tmp_path_factory.mktemp("bad_images")
+    generator = shared / "bench" / "make_bad_images.py"
+    subprocess.run([sys.executable, generator, root], check=True, stdout=subprocess.DEVNULL)
+    return SimpleNamespace(root=root, manifest=json.loads((root / "manifest.json").read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,9 @@ def undo(message: Message) -> str:
 
 @register.filter
 def megapixels(image: Image) -> str:
-    """"As "12.2 megapixels"; nothing for pictures so small that the number would say less than their sides."""
+    """As "12.2 MP"; nothing for pictures so small that the number would say less than their sides."""
     millions = image.width * image.height / 1e6
-    return f"{millions:.0f} megapixels" if millions >= 20 else f"{millions:.1f} megapixels" if millions >= 0.1 else ""
+    return f"{millions:.0f} MP" if millions >= 20 else f"{millions:.1f} MP" if millions >= 0.1 else ""
 
 
 @register.filter

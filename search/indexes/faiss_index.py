@@ -171,14 +171,12 @@ class FaissIndex(Index):
         self, rows: _Rows, alive: np.ndarray | None, queries: np.ndarray, k: int, among: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ids and distances, at most k columns; nothing is id -1."""
-        if among is not None:
+        if among is not None and len(among) * _FEW <= len(rows.ids):
             at = rows.where(among)
-            at = at if alive is None else at[alive[at]]
-            if len(at) * _FEW <= len(rows.ids):
-                rows, alive = rows.take(at), None
-            else:
-                alive = np.zeros(len(rows.ids), bool)
-                alive[at] = True
+            rows, alive = rows.take(at if alive is None else at[alive[at]]), None
+        elif among is not None:
+            asked = np.isin(rows.ids, among)
+            alive = asked if alive is None else asked & alive
         if not len(rows.ids) or not len(queries) or k < 1:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.int32)
         bitmap = None if alive is None else np.packbits(alive, bitorder="little")

@@ -8,8 +8,10 @@ for (const form of document.querySelectorAll("[data-colours]")) {
   const add = document.createElement("button");
   Object.assign(add, { type: "button", className: "add-colour", textContent: "+", ariaLabel: "Add a colour" });
   add.addEventListener("click", () => {
-    picker(START[row.children.length - 1] ?? START[0]).querySelector("input").focus();
+    const input = picker(START[row.children.length - 1] ?? START[0]).querySelector("input");
     write();
+    input.focus();
+    input.showPicker?.();
   });
   row.append(add);
 

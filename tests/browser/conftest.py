@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -60,15 +59,12 @@ def site(chromium: str) -> Iterator[Site]:
     folder.chmod(0o755)
     environment = os.environ | {"LOOKALIKE_VAR": str(folder), "LOOKALIKE_PAGE_SIZE": "30"}
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "run", "--port", str(port)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    log = folder / "printed"
+    with log.open("w") as output:
+        command = [sys.executable, "manage.py", "run", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
     try:
-        welcome = read_welcome(process)
+        welcome = read_welcome(log)
         yield Site(f"http://localhost:{port}", welcome, folder, environment)
     finally:
         process.send_signal(signal.SIGINT)
@@ -76,14 +72,12 @@ def site(chromium: str) -> Iterator[Site]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_welcome(process: subprocess.Popen) -> str:
-    printed = ""
+def read_welcome(log: Path) -> str:
     end = time.monotonic() + 120
-    while "Ctrl-C" not in printed:
-        assert time.monotonic() < end, f"the gallery did not start: {printed}"
-        if select.select([process.stdout], [], [], 1)[0]:
-            printed += process.stdout.readline()
-    (link,) = re.findall(r"http\S+/welcome/\S+", printed)
+    while "Ctrl-C" not in log.read_text():
+        assert time.monotonic() < end, f"the gallery did not start: {log.read_text()}"
+        time.sleep(0.1)
+    (link,) = re.findall(r"http\S+/welcome/\S+", log.read_text())
     return link
 
 
@@ -104,7 +98,7 @@ def signed_in(site: Site, browser: Browser) -> dict:
     page.fill("[name=username]", "ada")
     page.fill("[name=password1]", PASSWORD)
     page.fill("[name=password2]", PASSWORD)
-    page.click("main button[type=submit]")
+    page.press("[name=password2]", "Enter")
     page.wait_for_url("**/import/")
     state = context.storage_state()
     context.close()
@@ -119,6 +113,7 @@ def filled(site: Site, signed_in: dict) -> Site:
     for seed in range(COUNT):
         width, height = [(480, 360), (360, 480), (640, 300), (400, 400)][seed % 4]
         (folder / f"{seed:03}.jpg").write_bytes(encode(photo(seed, width, height)))
+    site.environment["LOOKALIKE_WORKERS"] = "1"  # one thread: the pictures come in the order of their names
     site.manage("import", str(folder), "--wait")
     return site
 

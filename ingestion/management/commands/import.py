@@ -22,7 +22,6 @@ from ingestion.pipeline import Outcome
 from ingestion.sources.folder import Entry, find, import_entry, new_entries
 from ingestion.tasks import work_once
 
-
 AGAIN = "Run the same command again: it goes on where it was."
 
 

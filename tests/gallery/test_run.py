@@ -1,0 +1,231 @@
+"""``manage.py run``: one command starts everything, one Ctrl-C stops it, and what dies in between comes back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.pictures import encode, photo
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60
+"""Seconds, for a loaded machine; nothing here waits longer than it must."""
+
+
+class Gallery:
+    """A gallery of its own in a folder under /tmp, where PostgreSQL may live even if we are root."""
+
+    def __init__(self) -> None:
+        self.var = Path(tempfile.mkdtemp(prefix="lookalike-run-", dir="/tmp"))
+        self.var.chmod(0o755)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKALIKE_", "DATABASE_"))}
+        self.environment = {**kept, "LOOKALIKE_VAR": str(self.var), "LOOKALIKE_WEB_THREADS": "2"}
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as in a terminal
+        )
+
+    def manage(self, *command: str) -> str:
+        said, _ = self.start(*command).communicate(timeout=PATIENCE)
+        return said
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Those of this gallery, PostgreSQL included, whose command has all the words."""
+        return [p for p in psutil.process_iter() if self._is_ours(p) and set(words) <= set(_command(p).split())]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return process.environ().get("LOOKALIKE_VAR") == str(self.var) or process.cwd().startswith(str(self.var))
+        except psutil.Error:
+            return False
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[Gallery]:
+    gallery = Gallery()
+    try:
+        yield gallery
+    finally:
+        for process in gallery.processes():
+            with_patience(process)
+        shutil.rmtree(gallery.var, ignore_errors=True)
+
+
+def with_patience(process: psutil.Process) -> None:
+    try:
+        process.terminate()
+        process.wait(10)
+    except psutil.TimeoutExpired:
+        process.kill()
+    except psutil.Error:
+        pass
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def running(gallery: Gallery) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
+    """(address, what was printed at the start, the supervisor)"""
+    port = free_port()
+    supervisor = gallery.start("run", "--port", str(port))
+    try:
+        said = ""
+        while "Ctrl-C stops it." not in said:
+            line = supervisor.stdout.readline()
+            assert line, f"It ended: {said}"
+            said += line
+        yield f"http://127.0.0.1:{port}", said, supervisor
+    finally:
+        if supervisor.poll() is None:
+            supervisor.send_signal(signal.SIGINT)
+            try:
+                supervisor.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                supervisor.kill()
+                supervisor.communicate()
+
+
+def get(address: str) -> tuple[int, str, dict[str, str]]:
+    """(status, text, headers); status 0 when nobody listens."""
+    try:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return answer.status, answer.read().decode(errors="replace"), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace"), dict(error.headers)
+    except OSError:
+        return 0, "", {}
+
+
+def test_it_works(gallery: Gallery, tmp_path: Path):
+    for seed in range(2):
+        (tmp_path / f"{seed}.jpg").write_bytes(encode(photo(seed)))
+    with running(gallery) as (address, said, supervisor):
+        # it says where it is, and how to get in
+        assert f"Lookalike runs at http://localhost:{address[-5:].strip(':')}" in said
+        (link,) = re.findall(r"http://localhost:\d+(/welcome/\S+)", said)
+        assert "Make its first account" in get(address + link)[1]
+        assert get(f"{address}/health/live")[0] == 200
+        assert get(f"{address}/health/ready")[0] == 200
+
+        # what another process brings appears when the worker has prepared it
+        assert "2 stored" in gallery.manage("import", str(tmp_path))
+        until(lambda: get(address)[1].count('class="tile') == 2)
+        (rendition, *_) = re.findall(r'src="(/r/[^"]+\.webp)"', get(address)[1])
+        status, _, headers = get(address + rendition)
+        assert (status, headers["content-type"]) == (200, "image/webp")
+        assert "max-age=31536000" in headers["cache-control"]
+        assert "x-frame-options" not in {name.lower() for name in headers}  # Django was not asked
+        for path in (
+            "/r/../secret_key",
+            "/r/..%2f..%2fsecret_key",
+            "/r/%2e%2e/%2e%2e/secret_key",
+            "/r//etc/passwd",
+            "/r/",
+        ):
+            assert get(address + path)[0] in (400, 404)
+
+        # and Ctrl-C ends all of it, PostgreSQL too
+        assert gallery.processes("postgres") or gallery.processes()
+        supervisor.send_signal(signal.SIGINT)
+        rest, _ = supervisor.communicate(timeout=20)
+        assert "Stopped." in rest
+        assert "Traceback" not in rest
+        assert supervisor.returncode == 0
+        assert gallery.processes() == []
+        assert get(address)[0] == 0
+
+
+def test_what_is_killed_comes_back(gallery: Gallery):
+    with running(gallery) as (address, _, _supervisor):
+        time.sleep(2.5)  # one that ends at once is not started again without a pause
+        (worker,) = gallery.processes("run_huey")
+        worker.kill()
+        (again,) = until(lambda: gallery.processes("run_huey"))
+        assert again.pid != worker.pid
+
+        postmaster = int((gallery.var / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        met = set()
+        until(lambda: met.add(get(f"{address}/health/ready")[0]) or get(address)[0] == 200)
+        until(lambda: get(f"{address}/health/ready")[0] == 200)
+        assert met <= {200, 503}
+
+        for process in gallery.processes("granian"):
+            process.kill()
+        until(lambda: get(f"{address}/health/ready")[0] == 200)
+
+
+def test_a_killed_supervisor_leaves_no_web_server_and_no_worker(gallery: Gallery):
+    with running(gallery) as (address, _, supervisor):
+        supervisor.kill()
+        until(lambda: not gallery.processes("granian") and not gallery.processes("run_huey"))
+        assert get(address)[0] == 0
+    gallery.manage("jobs")  # the next one out stops the database
+    until(lambda: not gallery.processes())
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(gallery: Gallery):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = gallery.manage("run", "--port", str(port))
+    assert (
+        f"CommandError: Port {port} on 127.0.0.1 cannot be used (Address already in use). Try --port {port + 1}."
+        in said
+    )
+    assert said.count("\n") == 1
+    assert gallery.processes() == []
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_is_none_is_said_in_one_sentence(gallery: Gallery, port: str):
+    said = gallery.manage("run", f"--port={port}")
+    assert "CommandError: Port" in said
+    assert "Traceback" not in said
