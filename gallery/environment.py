@@ -30,9 +30,7 @@ def env_bool(name: str, default: bool) -> bool:
 def env_int(name: str, default: int, at_least: int = 1) -> int:
     value = env_text(name, str(default))
     if not re.fullmatch("[0-9]{1,18}", value) or int(value) < at_least:
-        raise ImproperlyConfigured(
-            f"{name}={value!r} is not understood: write a whole number from {at_least}."
-        )
+        raise ImproperlyConfigured(f"{name}={value!r} is not understood: write a whole number from {at_least}.")
     return int(value)
 
 

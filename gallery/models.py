@@ -72,12 +72,8 @@ class Image(models.Model):
     added_at = models.DateTimeField(db_default=Now())
     taken_at = models.DateTimeField(null=True, blank=True)
     exif = models.JSONField(default=dict, blank=True)
-    palette = models.JSONField(
-        default=list, blank=True, help_text="[[hex colour, share], ...], largest first."
-    )
-    placeholder = models.BinaryField(
-        default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there."
-    )
+    palette = models.JSONField(default=list, blank=True, help_text="[[hex colour, share], ...], largest first.")
+    placeholder = models.BinaryField(default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there.")
     state = models.CharField(max_length=8, choices=State.choices, default=State.NEW)
     trashed_at = models.DateTimeField(null=True, blank=True)
 
@@ -230,9 +226,7 @@ class Tag(models.Model):
 class Word(models.Model):
     """Shared by all that an annotator or a person says of a picture."""
 
-    origin = models.CharField(
-        max_length=64, default="person", help_text='"person", or the model that wrote it.'
-    )
+    origin = models.CharField(max_length=64, default="person", help_text='"person", or the model that wrote it.')
     confidence = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=9, choices=State.choices, default=State.ACCEPTED)
 
@@ -267,9 +261,7 @@ class OcrText(Word):
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="ocr_texts")
     text = models.TextField()
-    words = models.JSONField(
-        default=list, blank=True, help_text="[[word, x, y, width, height, confidence], ...]"
-    )
+    words = models.JSONField(default=list, blank=True, help_text="[[word, x, y, width, height, confidence], ...]")
 
     class Meta:
         verbose_name = "OCR text"

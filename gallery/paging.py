@@ -45,9 +45,7 @@ class Order:
 
     def of(self, images: ImageQuerySet) -> QuerySet[Image]:
         """The images in this order, with the sort keys that ``cursor`` needs."""
-        return self._annotated(images).order_by(
-            *(F(k).desc() if down else F(k).asc() for k, down in SORTS[self.sort])
-        )
+        return self._annotated(images).order_by(*(F(k).desc() if down else F(k).asc() for k, down in SORTS[self.sort]))
 
     def after(self, images: ImageQuerySet, cursor: str) -> QuerySet[Image]:
         return self.of(images).filter(self._beyond(cursor, forward=True))

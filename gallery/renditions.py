@@ -59,17 +59,13 @@ def make(sha256: str, picture: Picture) -> None:
     # From the largest to the smallest: each is made from the one before, which costs a fraction.
     for rendition in reversed(rendition_sizes(sha256, picture.width, picture.height)):
         if image.size != (rendition.width, rendition.height):
-            image = image.resize(
-                (rendition.width, rendition.height), PillowImage.Resampling.LANCZOS, reducing_gap=2
-            )
+            image = image.resize((rendition.width, rendition.height), PillowImage.Resampling.LANCZOS, reducing_gap=2)
         _write(rendition.path, webp(image))
 
 
 def webp(image: PillowImage.Image, quality: int = QUALITY) -> bytes:
     out = io.BytesIO()
-    image.save(
-        out, "WEBP", quality=quality, method=2
-    )  # method 4, the default, takes twice as long for 3 % of size
+    image.save(out, "WEBP", quality=quality, method=2)  # method 4, the default, takes twice as long for 3 % of size
     return out.getvalue()
 
 

@@ -26,15 +26,19 @@ class Match:
     image_id: int
     hits: dict[str, Hit] = field(default_factory=dict)
     """{engine name: its hit}"""
+    strong: dict[str, Hit] = field(default_factory=dict)
+    """Those of the hits that are certain or reach the cut-off of their engine."""
     rank_score: float = 0.0
     """Weighted reciprocal ranks, only good for ordering."""
-    weak: bool = True
-    """No engine's score reaches its cut-off."""
+
+    @property
+    def weak(self) -> bool:
+        return not self.strong
 
     @property
     def grade(self) -> Grade:
-        """The best that any engine claims."""
-        return min(hit.grade for hit in self.hits.values())
+        """The best that any engine claims; a weak hit has no say beside a strong one."""
+        return min(hit.grade for hit in (self.strong or self.hits).values())
 
     @property
     def certain(self) -> bool:
@@ -43,7 +47,7 @@ class Match:
     @property
     def score(self) -> float:
         """0..1: the best score among the engines that give the match its grade."""
-        return max(hit.score for hit in self.hits.values() if hit.grade == self.grade)
+        return max(hit.score for hit in (self.strong or self.hits).values() if hit.grade == self.grade)
 
 
 def fuse(answers: Mapping[str, Sequence[Hit]], voices: Mapping[str, Voice]) -> list[Match]:
@@ -59,7 +63,8 @@ def fuse(answers: Mapping[str, Sequence[Hit]], voices: Mapping[str, Voice]) -> l
             match = matches.setdefault(hit.image_id, Match(hit.image_id))
             match.hits[engine] = hit
             match.rank_score += voice.weight / (RRF_K + rank)
-            match.weak = match.weak and not hit.certain and hit.score < voice.cutoff
+            if hit.certain or hit.score >= voice.cutoff:
+                match.strong[engine] = hit
     return sorted(matches.values(), key=_order)
 
 

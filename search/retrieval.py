@@ -38,7 +38,7 @@ class Found:
     @property
     def evidence(self) -> str:
         """ "34 of 576 bits differ, mirrored; 83 % of the palette shared": the engines of the grade first."""
-        hits = sorted(self.match.hits.items(), key=lambda item: item[1].grade)
+        hits = sorted((self.match.strong or self.match.hits).items(), key=lambda item: item[1].grade)
         return "; ".join(all_engines()[name].explain(hit.evidence) for name, hit in hits)
 
     @property

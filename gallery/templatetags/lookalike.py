@@ -21,7 +21,7 @@ ROW_HEIGHT, ROW_HEIGHT_PHONE = 260, 150
 CAMERA_WORDS = {
     "DateTimeOriginal": "Taken",
     "FNumber": "Aperture",
-    "FocalLengthIn35mmFilm": "Focal length in 35 mm",
+    "FocalLengthIn35mmFilm": "In 35 mm",
     "ExposureTime": "Exposure",
     "OffsetTimeOriginal": "Time zone",
 }

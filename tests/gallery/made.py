@@ -11,7 +11,8 @@ def rows(count: int, width: str = "100 + i %% 7") -> list[int]:
         cursor.execute(
             f"""
             INSERT INTO gallery_image (sha256, name, format, bytes, width, height, exif, palette, placeholder, state)
-            SELECT md5(random()::text) || md5(i::text), i || '.jpg', 'JPEG', 1000, {width}, 100, '{{}}', '[]', '', 'ready'
+            SELECT md5(random()::text) || md5(i::text), i || '.jpg', 'JPEG', 1000, {width}, 100,
+                   '{{}}', '[]', '', 'ready'
             FROM generate_series(1, %s) i RETURNING id
             """,
             [count],

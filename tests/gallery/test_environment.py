@@ -60,21 +60,21 @@ def test_handles_what_is_not_set():
 @pytest.mark.parametrize("value", ["true", "false", "1", "0", "yes", "on", "TRUE", "", "Flase"])
 def test_rejects_what_is_neither_true_nor_false(say, value: str):
     say(value)
-    with pytest.raises(ImproperlyConfigured, match="LOOKALIKE_TESTED.*write True or False"):
+    with pytest.raises(ImproperlyConfigured, match=r"LOOKALIKE_TESTED.*write True or False"):
         env_bool("LOOKALIKE_TESTED", False)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "ten", "", "1_000", "50MB", "²", "9" * 5000])
 def test_rejects_what_is_no_number_of_that_size(say, value: str):
     say(value)
-    with pytest.raises(ImproperlyConfigured, match="LOOKALIKE_TESTED.*whole number from 1"):
+    with pytest.raises(ImproperlyConfigured, match=r"LOOKALIKE_TESTED.*whole number from 1"):
         env_int("LOOKALIKE_TESTED", 5)
 
 
 @pytest.mark.parametrize("value", ["everyone", "Members", "", "members,anyone"])
 def test_rejects_what_is_no_choice_and_names_them(say, value: str):
     say(value)
-    with pytest.raises(ImproperlyConfigured, match="LOOKALIKE_TESTED.*one of members, anyone"):
+    with pytest.raises(ImproperlyConfigured, match=r"LOOKALIKE_TESTED.*one of members, anyone"):
         env_choice("LOOKALIKE_TESTED", "members", ("members", "anyone"))
 
 

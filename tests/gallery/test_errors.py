@@ -123,7 +123,8 @@ from django.core import signing
 from django.test import Client
 told = {}
 for name, cookies in {"stranger": {}, "member": {"sessionid": "a" * 32}}.items():
-    for address in ("/", "/?sort=largest", "/image/1/", "/image/1/original/", "/health/live", "/health/ready", "/admin/"):
+    for address in ("/", "/?sort=largest", "/image/1/", "/image/1/original/", "/health/live", "/health/ready",
+                    "/admin/"):
         browser = Client(raise_request_exception=False, headers={"host": "localhost"})
         browser.cookies.load(cookies)
         response = browser.get(address)

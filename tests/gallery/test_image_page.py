@@ -97,7 +97,8 @@ def test_shows_hostile_facts_as_text(image: Image, client: Client):
 @pytest.mark.parametrize("query", ["", "?sort=newest", "?sort=oldest", "?sort=largest", "?sort=random&seed=3"])
 def test_links_lead_from_the_first_to_the_last_and_back(db, client: Client, query: str):
     rows(6)
-    address = link(client.get(f"/{query}").content.decode().replace('href="/image', 'rel="first" href="/image'), "first")
+    page = client.get(f"/{query}").content.decode()
+    address = link(page.replace('href="/image', 'rel="first" href="/image'), "first")
     met = []
     for rel in ("next", "prev"):
         while True:

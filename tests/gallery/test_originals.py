@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_handles_each_format_that_is_taken():
 
 
 def test_what_is_not_kept_is_removed():
-    with pytest.raises(ZeroDivisionError), Incoming("x") as incoming:
+    with suppress(ZeroDivisionError), Incoming("x") as incoming:
         incoming.write(DATA)
         assert len(waiting()) == 1
         1 / 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -54,7 +55,7 @@ def test_renditions_leave_the_public_folder(image: Image, client: Client):
 
 
 def test_renditions_stay_when_the_transaction_fails(image: Image):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with suppress(ZeroDivisionError), transaction.atomic():
         image.trash()
         1 / 0
     assert files(image) == (True, True)

@@ -54,6 +54,12 @@ def test_it_calls_weak_what_no_engine_finds_good_enough():
     assert [(match.image_id, match.weak) for match in matches] == [(2, False), (1, True)]
 
 
+def test_a_weak_hit_does_not_lift_the_grade_of_a_strong_one():
+    answers = {"a": [hit(1, 0.3, Grade.LOOKS_LIKE)], "b": [hit(1, 0.8, Grade.SAME_COLOURS)]}
+    (match,) = fuse(answers, {})
+    assert (match.grade, match.score, match.weak) == (Grade.SAME_COLOURS, 0.8, False)
+
+
 def test_a_certain_hit_is_never_weak():
     (match,) = fuse({"a": [hit(1, 0.1, Grade.SAME, certain=True)]}, {"a": Voice(cutoff=0.9)})
     assert not match.weak

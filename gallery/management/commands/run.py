@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,7 @@ class Child:
     started: float = 0.0
 
     def start(self) -> None:
+        self._end_group()
         # A session of its own: Ctrl-C reaches the supervisor alone, and it stops the others in order.
         self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: S603
         self.started = time.monotonic()
@@ -44,14 +47,20 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> None:
-        if self.process is None or self.has_ended():
-            return
-        self.process.send_signal(self.stop_signal)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process is not None and not self.has_ended():
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._end_group()
+
+    def _end_group(self) -> None:
+        """A web server that was killed leaves its own worker behind, which answers beside the next one for ever."""
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:
@@ -143,9 +152,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise CommandError(
-                f"Port {port} on {host} cannot be used ({reason}). Try --port {port + 1}."
-            ) from error
+            raise CommandError(f"Port {port} on {host} cannot be used ({reason}). Try --port {port + 1}.") from error
 
 
 def _answers(url: str) -> bool:
