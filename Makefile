@@ -47,7 +47,8 @@ lock:
 	$(PYTHON) -m pip install --quiet uv
 	for name in gallery dev; do \
 		$(PYTHON) -m uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header \
-			--upgrade requirements/$$name.in -o requirements/$$name.txt; done
+			--upgrade requirements/$$name.in -o requirements/$$name.txt && \
+		sed -i "1i # Locked by 'make lock' from $$name.in; do not edit." requirements/$$name.txt; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

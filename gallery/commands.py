@@ -40,9 +40,7 @@ def _refuse_newer(executor: MigrationExecutor) -> None:
     ours = {"gallery", "search", "ingestion"}
     known = set(executor.loader.disk_migrations)
     unknown = [
-        f"{app}.{name}"
-        for app, name in executor.loader.applied_migrations
-        if app in ours and (app, name) not in known
+        f"{app}.{name}" for app, name in executor.loader.applied_migrations if app in ours and (app, name) not in known
     ]
     if unknown:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""The database goes away for seconds, the reader gets a sentence instead of a traceback."""
+"""What no view can be asked to do: refuse what no page can mean, and stand a database that goes away for seconds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import logging
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 logger = logging.getLogger(__name__)
+
+
+def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """No address of ours holds a NUL, and PostgreSQL takes none in a text: refused once, for every page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("The address holds a NUL.")
+        return get_response(request)
+
+    return middleware
 
 
 class DatabaseAwayMiddleware:

@@ -21,6 +21,4 @@ def render_page(
 
 def refuse(request: HttpRequest, sentence: str, status: int = 400) -> HttpResponse:
     """A page that says in one sentence why not."""
-    return render_page(
-        request, "gallery/refused.html", "gallery/_refused.html", {"sentence": sentence}, status
-    )
+    return render_page(request, "gallery/refused.html", "gallery/_refused.html", {"sentence": sentence}, status)

@@ -49,7 +49,7 @@ def test_every_page_opens(as_admin: Client, model: str):
     filled()
     page = as_admin.get(f"/admin/{model}/")
     assert page.status_code == 200
-    for extra in ("?q=beach", "?q=%00", "?o=1.-2", "?p=99", "?e=1", "?all="):
+    for extra in ("?q=beach", "?o=1.-2", "?p=99", "?e=1", "?all="):
         assert as_admin.get(f"/admin/{model}/{extra}", follow=True).status_code == 200, extra
     assert as_admin.get(f"/admin/{model}/add/").status_code in (200, 403)
     for pk in re.findall(rf'href="/admin/{model}/(\d+)/change/', page.content.decode()):

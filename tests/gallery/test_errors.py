@@ -54,7 +54,7 @@ def test_it_works(browser: Client):
 
 
 @pytest.mark.parametrize(
-    "address", ["/image/1", "/image/0/", "/IMAGE/1/", "/%00", "/%ED%A0%80", "/x" * 4000, "/r/x", "/static/x"]
+    "address", ["/image/1", "/image/0/", "/IMAGE/1/", "/%ED%A0%80", "/x" * 4000, "/r/x", "/static/x"]
 )
 @pytest.mark.django_db
 def test_nothing_is_there(browser: Client, address: str):
@@ -90,6 +90,30 @@ def test_an_unknown_host_is_refused(browser: Client):
     response = browser.get("/", headers={"Host": "evil.example"})
     assert response.status_code == 400
     assert "LOOKALIKE_HOSTS" in sentence_of(response)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/%00",
+        "/?x=%00",
+        "/image/%00/",
+        "/welcome/%00/",
+        "/search/q/%00/",
+        "/search/colours/?c=%00",
+        "/r/ab/12/x.webp%00",
+        "/admin/gallery/image/?state__exact=%00",
+        "/admin/autocomplete/?term=%00&app_label=gallery&model_name=imagetag&field_name=tag",
+    ],
+)
+def test_a_nul_is_refused_before_the_database_does(browser: Client, admin, address: str):
+    assert browser.get(address).status_code == 400
+    browser.force_login(admin)
+    response = browser.get(address)
+    assert response.status_code == 400
+    assert "could not read" in sentence_of(response)
+    assert "default-src" in response["Content-Security-Policy"]
 
 
 @pytest.mark.django_db

@@ -120,7 +120,7 @@ def test_neighbours_are_visible_ones(db, client: Client):
 
 
 @pytest.mark.parametrize("tail", ["", "original/"])
-@pytest.mark.parametrize("pk", [0, 10**9, 2**63 - 1, 2**63, 2**64, 10**30, "9" * 5000, "-1", "x", "%00", "1%00"])
+@pytest.mark.parametrize("pk", [0, 10**9, 2**63 - 1, 2**63, 2**64, 10**30, "9" * 5000, "-1", "x"])
 def test_answers_404_for_what_is_not_there(db, client: Client, as_admin: Client, pk: object, tail: str):
     assert client.get(f"/image/{pk}/{tail}").status_code == 404
     assert as_admin.get(f"/image/{pk}/{tail}").status_code == 404

@@ -62,18 +62,16 @@ def test_works_for_a_day(client: Client, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("token", ["x", "a:b:c", "%00", "%ED%A0%80", "é", ":", "::", "x" * 5000])
+@pytest.mark.parametrize("token", ["x", "a:b:c", "%ED%A0%80", "é", ":", "::", "x" * 5000])
 def test_rejects_a_token_that_is_none(client: Client, token: str):
     assert client.get(f"/welcome/{token}/").status_code == 410
 
 
 @pytest.mark.django_db
-def test_rejects_the_tokens_of_others(client: Client, settings):
-    mine = str(settings.VAR)
-    assert token_is_good(signing.dumps(mine, salt=welcome.SALT))
-    assert not token_is_good(signing.dumps(mine, salt="another purpose"))
-    assert not token_is_good(signing.dumps(mine, salt=welcome.SALT, key="another secret"))
-    assert not token_is_good(signing.dumps("/another/gallery", salt=welcome.SALT))
+def test_rejects_the_tokens_of_others(client: Client):
+    assert token_is_good(signing.dumps("", salt=welcome.SALT))
+    assert not token_is_good(signing.dumps("", salt="another purpose"))
+    assert not token_is_good(signing.dumps("", salt=welcome.SALT, key="another secret"))
     good = welcome_path()
     assert client.get(good[:-3] + ("A" if good[-3] != "A" else "B") + good[-2:]).status_code == 410
 

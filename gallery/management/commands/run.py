@@ -133,7 +133,7 @@ def _worker() -> Child:
 
 def _web(host: str, port: int) -> Child:
     command = [sys.executable, "-m", "granian", "gallery.wsgi:application", "--interface", "wsgi"]
-    command += ["--host", host, "--port", str(port), "--no-ws", "--log-level", "warning"]
+    command += ["--host", host, "--port", str(port), "--no-ws", "--log-level", "error"]
     command += ["--blocking-threads", str(settings.WEB_THREADS), "--working-dir", str(settings.BASE_DIR)]
     command += [
         "--static-path-route",
