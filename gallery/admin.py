@@ -47,7 +47,7 @@ class TrashFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [("yes", "In the trash"), ("all", "All")]
 
-    def choices(self, changelist):  # type: ignore[no-untyped-def]
+    def choices(self, changelist):
         yield {
             "selected": self.value() is None,
             "query_string": changelist.get_query_string(remove=[self.parameter_name]),

@@ -31,8 +31,6 @@ class PageForm:
 
     def __init__(self, params: Mapping[str, str]) -> None:
         page = params.get("page", "1")
-        self.page = (
-            min(MAX_PAGE, int(page)) if page.isascii() and page.isdecimal() and 0 < len(page) < 9 else 1
-        )
+        self.page = min(MAX_PAGE, int(page)) if page.isascii() and page.isdecimal() and 0 < len(page) < 9 else 1
         self.page = max(1, self.page)
         self.weak = params.get("weak") == "1"

@@ -71,9 +71,7 @@ class LiveIndex:
             if self._building is not None and self._building.is_alive():
                 return None
             last = self._last_change()
-            if (
-                self.index is None or last < self.position
-            ):  # the database went back in time: another one, or restored
+            if self.index is None or last < self.position:  # the database went back in time: another one, or restored
                 self._load(last)
             if self.index is not None and last > self.position:
                 self._catch_up(self.index)
@@ -93,9 +91,7 @@ class LiveIndex:
             self.index, self.position = index, 0
         else:
             self.index = None
-            self._building = threading.Thread(
-                target=self._build, name=f"build {self.engine.name}", daemon=True
-            )
+            self._building = threading.Thread(target=self._build, name=f"build {self.engine.name}", daemon=True)
             self._building.start()
 
     def _move_to_newer_snapshot(self, last: int) -> None:

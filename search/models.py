@@ -20,7 +20,6 @@ from gallery.pictures import MIME, Picture, decode
 from search.engines import all_engines
 from search.engines._base import Engine
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -131,9 +130,7 @@ class QueryPicture(models.Model):
         """Keep a finished upload as a query. PictureError if it is no picture that can be read."""
         picture = decode(incoming.path, longest=64, limits=decode_limits())
         query = cls(name=incoming.name, format=picture.format, width=picture.width, height=picture.height)
-        query.expires_at = Now() + timedelta(
-            hours=settings.QUERY_HOURS
-        )  # by the database's clock, like every lease
+        query.expires_at = Now() + timedelta(hours=settings.QUERY_HOURS)  # by the database's clock, like every lease
         query.path.parent.mkdir(parents=True, exist_ok=True)
         incoming.path.replace(query.path)
         query.save()

@@ -55,9 +55,7 @@ def write(engine: Engine, index: Index, position: int, root: Path) -> Path:
     part.mkdir(parents=True)
     try:
         index.write(part)
-        header = Header(
-            MAGIC, engine.name, engine.version, index.width, len(index), position, _checksums(part)
-        )
+        header = Header(MAGIC, engine.name, engine.version, index.width, len(index), position, _checksums(part))
         _write_flushed(part / "header.json", json.dumps(asdict(header), indent=1))
         if not target.exists():
             part.rename(target)

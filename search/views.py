@@ -86,9 +86,7 @@ def colours(request: HttpRequest) -> HttpResponse:
         context = {"colours": codes, "address": f"{reverse('colours')}?c={','.join(codes)}"}
         return _answer(request, Query(colours=asked), context)
     except QueryError as error:
-        return render(
-            request, "search/colours.html", {"sentence": str(error), "text": text[:100]}, status=400
-        )
+        return render(request, "search/colours.html", {"sentence": str(error), "text": text[:100]}, status=400)
 
 
 def _answer(request: HttpRequest, query: Query, context: dict[str, Any]) -> HttpResponse:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 folder = tempfile.mkdtemp(prefix="lookalike-tests-")
-os.chmod(folder, 0o755)  # noqa: S103 - as root, the database server runs as another user and must reach its files
+os.chmod(folder, 0o755)
 os.environ["LOOKALIKE_VAR"] = folder
 for name in [n for n in os.environ if n.startswith("LOOKALIKE_") and n != "LOOKALIKE_VAR"]:
     del os.environ[name]

@@ -12,141 +12,305 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='Image',
+            name="Image",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sha256', models.CharField(max_length=64, unique=True)),
-                ('name', models.CharField(help_text='The file name it came with, cleaned for showing.', max_length=255)),
-                ('format', models.CharField(max_length=8)),
-                ('bytes', models.BigIntegerField()),
-                ('width', models.PositiveIntegerField()),
-                ('height', models.PositiveIntegerField()),
-                ('pixels', models.GeneratedField(db_persist=True, expression=django.db.models.expressions.CombinedExpression(django.db.models.functions.comparison.Cast('width', models.BigIntegerField()), '*', models.F('height')), output_field=models.BigIntegerField())),
-                ('added_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('exif', models.JSONField(blank=True, default=dict)),
-                ('palette', models.JSONField(blank=True, default=list, help_text='[[hex colour, share], ...], largest first.')),
-                ('placeholder', models.BinaryField(default=b'', help_text='A WebP of 16 pixels, shown until the thumbnail is there.')),
-                ('state', models.CharField(choices=[('new', 'being prepared'), ('ready', 'ready')], default='new', max_length=8)),
-                ('trashed_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sha256", models.CharField(max_length=64, unique=True)),
+                (
+                    "name",
+                    models.CharField(help_text="The file name it came with, cleaned for showing.", max_length=255),
+                ),
+                ("format", models.CharField(max_length=8)),
+                ("bytes", models.BigIntegerField()),
+                ("width", models.PositiveIntegerField()),
+                ("height", models.PositiveIntegerField()),
+                (
+                    "pixels",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.expressions.CombinedExpression(
+                            django.db.models.functions.comparison.Cast("width", models.BigIntegerField()),
+                            "*",
+                            models.F("height"),
+                        ),
+                        output_field=models.BigIntegerField(),
+                    ),
+                ),
+                ("added_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                ("exif", models.JSONField(blank=True, default=dict)),
+                (
+                    "palette",
+                    models.JSONField(blank=True, default=list, help_text="[[hex colour, share], ...], largest first."),
+                ),
+                (
+                    "placeholder",
+                    models.BinaryField(
+                        default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there."
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("new", "being prepared"), ("ready", "ready")], default="new", max_length=8
+                    ),
+                ),
+                ("trashed_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(models.F('id'), condition=models.Q(('state', 'ready'), ('trashed_at__isnull', True)), name='image_visible'), models.Index(models.OrderBy(models.F('pixels'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('state', 'ready'), ('trashed_at__isnull', True)), name='image_largest'), models.Index(models.F('trashed_at'), condition=models.Q(('trashed_at__isnull', False)), name='image_trashed'), models.Index(models.F('id'), condition=models.Q(('state', 'new')), name='image_new')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        models.F("id"),
+                        condition=models.Q(("state", "ready"), ("trashed_at__isnull", True)),
+                        name="image_visible",
+                    ),
+                    models.Index(
+                        models.OrderBy(models.F("pixels"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        condition=models.Q(("state", "ready"), ("trashed_at__isnull", True)),
+                        name="image_largest",
+                    ),
+                    models.Index(
+                        models.F("trashed_at"), condition=models.Q(("trashed_at__isnull", False)), name="image_trashed"
+                    ),
+                    models.Index(models.F("id"), condition=models.Q(("state", "new")), name="image_new"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ImageTag',
+            name="ImageTag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(default='person', help_text='"person", or the model that wrote it.', max_length=64)),
-                ('confidence', models.FloatField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('suggested', 'suggested'), ('accepted', 'accepted'), ('rejected', 'rejected')], default='accepted', max_length=9)),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='image_tags', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "origin",
+                    models.CharField(
+                        default="person", help_text='"person", or the model that wrote it.', max_length=64
+                    ),
+                ),
+                ("confidence", models.FloatField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("suggested", "suggested"), ("accepted", "accepted"), ("rejected", "rejected")],
+                        default="accepted",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="image_tags", to="gallery.image"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Tag',
+            name="Tag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('category', models.CharField(blank=True, max_length=32)),
-                ('images', models.ManyToManyField(related_name='tags', through='gallery.ImageTag', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("category", models.CharField(blank=True, max_length=32)),
+                ("images", models.ManyToManyField(related_name="tags", through="gallery.ImageTag", to="gallery.image")),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='imagetag',
-            name='tag',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='image_tags', to='gallery.tag'),
+            model_name="imagetag",
+            name="tag",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="image_tags", to="gallery.tag"
+            ),
         ),
         migrations.CreateModel(
-            name='Caption',
+            name="Caption",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(default='person', help_text='"person", or the model that wrote it.', max_length=64)),
-                ('confidence', models.FloatField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('suggested', 'suggested'), ('accepted', 'accepted'), ('rejected', 'rejected')], default='accepted', max_length=9)),
-                ('text', models.TextField()),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='captions', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "origin",
+                    models.CharField(
+                        default="person", help_text='"person", or the model that wrote it.', max_length=64
+                    ),
+                ),
+                ("confidence", models.FloatField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("suggested", "suggested"), ("accepted", "accepted"), ("rejected", "rejected")],
+                        default="accepted",
+                        max_length=9,
+                    ),
+                ),
+                ("text", models.TextField()),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="captions", to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('image', 'origin'), name='caption_once')],
+                "constraints": [models.UniqueConstraint(fields=("image", "origin"), name="caption_once")],
             },
         ),
         migrations.CreateModel(
-            name='ImageSource',
+            name="ImageSource",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('upload', 'uploaded'), ('folder', 'found in a folder')], max_length=16)),
-                ('address', models.TextField(help_text='Path or URL; shown to staff only when it is a path.')),
-                ('title', models.CharField(blank=True, max_length=255)),
-                ('author', models.CharField(blank=True, max_length=255)),
-                ('licence', models.CharField(blank=True, max_length=255)),
-                ('first_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sources', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(choices=[("upload", "uploaded"), ("folder", "found in a folder")], max_length=16),
+                ),
+                ("address", models.TextField(help_text="Path or URL; shown to staff only when it is a path.")),
+                ("title", models.CharField(blank=True, max_length=255)),
+                ("author", models.CharField(blank=True, max_length=255)),
+                ("licence", models.CharField(blank=True, max_length=255)),
+                ("first_seen", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "by",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="sources", to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('image', 'kind', 'address'), name='image_source_once')],
+                "ordering": ["id"],
+                "constraints": [models.UniqueConstraint(fields=("image", "kind", "address"), name="image_source_once")],
             },
         ),
         migrations.CreateModel(
-            name='OcrText',
+            name="OcrText",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(default='person', help_text='"person", or the model that wrote it.', max_length=64)),
-                ('confidence', models.FloatField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('suggested', 'suggested'), ('accepted', 'accepted'), ('rejected', 'rejected')], default='accepted', max_length=9)),
-                ('text', models.TextField()),
-                ('words', models.JSONField(blank=True, default=list, help_text='[[word, x, y, width, height, confidence], ...]')),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ocr_texts', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "origin",
+                    models.CharField(
+                        default="person", help_text='"person", or the model that wrote it.', max_length=64
+                    ),
+                ),
+                ("confidence", models.FloatField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("suggested", "suggested"), ("accepted", "accepted"), ("rejected", "rejected")],
+                        default="accepted",
+                        max_length=9,
+                    ),
+                ),
+                ("text", models.TextField()),
+                (
+                    "words",
+                    models.JSONField(
+                        blank=True, default=list, help_text="[[word, x, y, width, height, confidence], ...]"
+                    ),
+                ),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="ocr_texts", to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'OCR text',
-                'constraints': [models.UniqueConstraint(fields=('image', 'origin'), name='ocr_text_once')],
+                "verbose_name": "OCR text",
+                "constraints": [models.UniqueConstraint(fields=("image", "origin"), name="ocr_text_once")],
             },
         ),
         migrations.AddConstraint(
-            model_name='imagetag',
-            constraint=models.UniqueConstraint(fields=('image', 'tag', 'origin'), name='image_tag_once'),
+            model_name="imagetag",
+            constraint=models.UniqueConstraint(fields=("image", "tag", "origin"), name="image_tag_once"),
         ),
     ]

@@ -27,9 +27,7 @@ class Index(ABC):
         """Forget these ids; unknown ones are ignored."""
 
     @abstractmethod
-    def search(
-        self, queries: np.ndarray, k: int, among: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest rows of each of (m, width) queries: ids (m, k) int64 and distances (m, k) int32.
 
         Nearest first, equal distances by id; rows that are missing (fewer than k) have id -1. ``among``: sorted

@@ -8,56 +8,60 @@ import search.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('gallery', '0001_initial'),
+        ("gallery", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Change',
+            name="Change",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('engine', models.CharField(max_length=32)),
-                ('version', models.PositiveIntegerField()),
-                ('image_id', models.BigIntegerField()),
-                ('seq', models.BigIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("engine", models.CharField(max_length=32)),
+                ("version", models.PositiveIntegerField()),
+                ("image_id", models.BigIntegerField()),
+                ("seq", models.BigIntegerField()),
             ],
             options={
-                'indexes': [models.Index(fields=['engine', 'version', 'seq'], name='change_by_seq')],
-                'constraints': [models.UniqueConstraint(fields=('engine', 'version', 'image_id'), name='change_once')],
+                "indexes": [models.Index(fields=["engine", "version", "seq"], name="change_by_seq")],
+                "constraints": [models.UniqueConstraint(fields=("engine", "version", "image_id"), name="change_once")],
             },
         ),
         migrations.CreateModel(
-            name='QueryPicture',
+            name="QueryPicture",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', models.CharField(default=search.models.new_token, max_length=40, unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('format', models.CharField(max_length=8)),
-                ('width', models.PositiveIntegerField()),
-                ('height', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('expires_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("token", models.CharField(default=search.models.new_token, max_length=40, unique=True)),
+                ("name", models.CharField(max_length=255)),
+                ("format", models.CharField(max_length=8)),
+                ("width", models.PositiveIntegerField()),
+                ("height", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("expires_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['expires_at'], name='query_expires')],
+                "indexes": [models.Index(fields=["expires_at"], name="query_expires")],
             },
         ),
         migrations.CreateModel(
-            name='Feature',
+            name="Feature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('engine', models.CharField(max_length=32)),
-                ('version', models.PositiveIntegerField()),
-                ('data', models.BinaryField()),
-                ('image', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='features', to='gallery.image')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("engine", models.CharField(max_length=32)),
+                ("version", models.PositiveIntegerField()),
+                ("data", models.BinaryField()),
+                (
+                    "image",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="features", to="gallery.image"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['engine', 'version', 'image'], name='feature_by_engine')],
-                'constraints': [models.UniqueConstraint(fields=('image', 'engine', 'version'), name='feature_once')],
+                "indexes": [models.Index(fields=["engine", "version", "image"], name="feature_by_engine")],
+                "constraints": [models.UniqueConstraint(fields=("image", "engine", "version"), name="feature_once")],
             },
         ),
     ]

@@ -27,7 +27,8 @@ PASTE = """([name, type, base64]) => {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const transfer = new DataTransfer();
   transfer.items.add(new File([bytes], name, { type }));
-  document.body.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: transfer }));
+  const options = { bubbles: true, cancelable: true, clipboardData: transfer };
+  document.body.dispatchEvent(new ClipboardEvent("paste", options));
 }"""
 
 LAYOUT_SHIFTS = """() => new Promise((done) => {
@@ -124,7 +125,7 @@ class TestBrowse:
         page = context.new_page()
         page.goto("/?sort=oldest")
         boxes = page.locator(".rows .tile").evaluate_all(
-            "tiles => tiles.map((t) => { const b = t.getBoundingClientRect(); return [b.top, b.left, b.right, b.height] })"
+            "tiles => tiles.map((t) => t.getBoundingClientRect()).map((b) => [b.top, b.left, b.right, b.height])"
         )
         rows: dict[int, list] = {}
         for box in boxes:

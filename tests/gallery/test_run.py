@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -37,11 +38,11 @@ class Gallery:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKALIKE_", "DATABASE_"))}
         self.environment = {**kept, "LOOKALIKE_VAR": str(self.var), "LOOKALIKE_WEB_THREADS": "2"}
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
-            env=self.environment,
+            env={**self.environment, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,18 +111,22 @@ def until(look: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def running(gallery: Gallery) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
+def running(gallery: Gallery, **settings: str) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
     """(address, what was printed at the start, the supervisor)"""
     port = free_port()
-    supervisor = gallery.start("run", "--port", str(port))
+    supervisor = gallery.start("run", "--port", str(port), **settings)
+    patience = threading.Timer(PATIENCE, supervisor.kill)
+    patience.start()
     try:
         said = ""
         while "Ctrl-C stops it." not in said:
             line = supervisor.stdout.readline()
             assert line, f"It ended: {said}"
             said += line
+        patience.cancel()
         yield f"http://127.0.0.1:{port}", said, supervisor
     finally:
+        patience.cancel()
         if supervisor.poll() is None:
             supervisor.send_signal(signal.SIGINT)
             try:
@@ -211,6 +216,11 @@ def test_a_killed_supervisor_leaves_no_web_server_and_no_worker(gallery: Gallery
         assert get(address)[0] == 0
     gallery.manage("jobs")  # the next one out stops the database
     until(lambda: not gallery.processes())
+
+
+def test_it_starts_behind_a_proxy_that_speaks_https(gallery: Gallery):
+    with running(gallery, LOOKALIKE_HTTPS="True") as (address, _, _):
+        assert get(f"{address}/health/live")[0] == 200
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(gallery: Gallery):

@@ -243,9 +243,7 @@ def test_another_process_finds_what_this_one_stored(add, three, settings):
         f"live = live_index({ENGINE!r});"
         "print(len(live.fresh(10)), flush=True); sys.stdin.readline(); print(len(live.fresh(10)), flush=True)"
     )
-    other = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "3\n"
         add(4)

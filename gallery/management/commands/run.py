@@ -82,6 +82,7 @@ class Command(GalleryCommand):
         self._prepare()
         children = [_worker(), _web(host, port)]
         signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)  # also where a shell had it ignored, as for a job in the background
         try:
             for child in children:
                 child.start()

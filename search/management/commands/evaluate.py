@@ -41,22 +41,16 @@ class Command(GalleryCommand):
         answers, seconds = {}, []
         for row in tqdm(manifest["queries"], unit=" queries", file=self.stderr, disable=None):
             started = time.perf_counter()
-            answers[row["file"]] = _answer(
-                folder / row["file"], names, engines.split(",") if engines else None
-            )
+            answers[row["file"]] = _answer(folder / row["file"], names, engines.split(",") if engines else None)
             seconds.append(time.perf_counter() - started)
         results.write_text(json.dumps(answers))
         if seconds:
             mean = sum(seconds) / len(seconds)
-            self.stdout.write(
-                f"{len(seconds)} queries, {mean:.3f} seconds a query, median {median(seconds):.3f}."
-            )
+            self.stdout.write(f"{len(seconds)} queries, {mean:.3f} seconds a query, median {median(seconds):.3f}.")
 
     def _gallery(self, folder: Path, files: list[str]) -> dict[int, str]:
         """{image id: file name} of the benchmark's gallery, imported if it is not there."""
-        hashes = {
-            hashlib.sha256((folder / "gallery" / name).read_bytes()).hexdigest(): name for name in files
-        }
+        hashes = {hashlib.sha256((folder / "gallery" / name).read_bytes()).hexdigest(): name for name in files}
         found = Image.objects.visible_to(AnonymousUser()).filter(sha256__in=hashes)
         if found.count() < len(hashes):
             call_command("import", folder / "gallery", wait=True, stdout=self.stdout, stderr=self.stderr)

@@ -33,18 +33,14 @@ class Command(GalleryCommand):
     def handle(self, *args: Any, engines: list[str], **options: Any) -> None:
         unknown = set(engines) - set(all_engines())
         if unknown:
-            raise CommandError(
-                f"No such engine: {', '.join(unknown)}. There are: {', '.join(all_engines())}."
-            )
+            raise CommandError(f"No such engine: {', '.join(unknown)}. There are: {', '.join(all_engines())}.")
         for name in engines or all_engines():
             self._reindex(all_engines()[name], options["all"])
 
     def _reindex(self, engine: Engine, everything: bool) -> None:
         images = Image.objects.all() if everything else images_without(engine)
         failed = 0
-        with tqdm(
-            total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None
-        ) as bar:
+        with tqdm(total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None) as bar:
             renew = partial(_renew, engine, everything)
             for _, has_failed in in_threads(renew, images.order_by("pk").iterator(BATCH)):
                 failed += has_failed

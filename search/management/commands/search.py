@@ -48,9 +48,7 @@ class Command(GalleryCommand):
     def _print(self, found: list[Found]) -> None:
         for f in found:
             sure = "certain" if f.match.certain else f"{f.percent} %"
-            self.stdout.write(
-                f"{f.match.grade.label:18} {sure:>8}  {f.image.pk:>6}  {f.image.name}  ({f.evidence})"
-            )
+            self.stdout.write(f"{f.match.grade.label:18} {sure:>8}  {f.image.pk:>6}  {f.image.name}  ({f.evidence})")
         if not found:
             self.stdout.write("Nothing like it is in this gallery.")
 
