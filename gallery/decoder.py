@@ -127,7 +127,10 @@ def _limit(what: int, value: int) -> None:
 
 def _receive(parent: socket.socket) -> tuple[dict[str, Any], io.BufferedReader] | None:
     # So small a message arrives in one piece on a Unix socket.
-    message, files, _, _ = socket.recv_fds(parent, 4096, 1)
+    try:
+        message, files, _, _ = socket.recv_fds(parent, 4096, 1)
+    except ConnectionError:
+        return None  # the parent was killed
     return (json.loads(message), open(files[0], "rb")) if message else None
 
 

@@ -93,7 +93,7 @@ def original(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 @require_POST
-@staff_member_required
+@staff_member_required(login_url="login", redirect_field_name=None)
 def trash(request: HttpRequest, pk: int) -> HttpResponse:
     image = get_object_or_404(Image, pk=pk)
     if image.trash():
@@ -104,7 +104,7 @@ def trash(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_member_required
+@staff_member_required(login_url="login", redirect_field_name=None)
 def restore(request: HttpRequest, pk: int) -> HttpResponse:
     image = get_object_or_404(Image, pk=pk)
     if image.restore():

@@ -7,7 +7,7 @@ import time
 
 import psycopg
 from django.db import Error as DatabaseFailure
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from huey import crontab
 from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 MANY_BELLS = 20
 """More than the periodic tasks that may stand in the same queue, so that some of them are bells."""
-MAX_SECONDS_A_RING = 50
-"""One ring empties the queue, but gives the thread back in time for the sweep."""
+MAX_SECONDS_A_RING = 5
+"""Then the thread rings again for itself: whoever stops the worker does not wait until the queue is empty."""
 
 
 def ring() -> None:
@@ -85,15 +85,9 @@ def sweep() -> None:
 
 
 def purge_expired() -> None:
-    """Empty the trash of what has lain there too long; what was taken out a moment ago stays."""
-    for image in Image.objects.expired():
-        with transaction.atomic():
-            originals.lock(image.sha256)
-            still = Image.objects.expired().select_for_update().filter(pk=image.pk).first()
-            if still:
-                still.delete()
-        if still:
-            image.purge()  # the row is gone; this looks again whether the files may go
+    """Empty the trash of what has lain there too long."""
+    for image in Image.objects.expired().iterator():
+        image.purge()
 
 
 def adopt_orphans() -> None:

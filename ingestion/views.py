@@ -19,7 +19,7 @@ from gallery.context import may_upload
 from gallery.models import Image, ImageSource
 from gallery.names import safe_name
 from gallery.originals import IncomingFile, StorageError
-from gallery.pages import render_page
+from gallery.pages import refuse, render_page
 from gallery.pictures import PictureError
 from ingestion.forms import FolderForm
 from ingestion.models import Job, WatchedFolder
@@ -38,7 +38,11 @@ def import_page(request: HttpRequest) -> HttpResponse:
     }
     status = 200
     if request.method == "POST":
-        outcomes = [_import_file(request, file) for file in request.FILES.getlist("files")]
+        try:
+            files = request.FILES.getlist("files")
+        except UnreadablePostError:
+            return refuse(request, "The upload was broken off.")
+        outcomes = [_import_file(request, file) for file in files]
         context["lines"] = [_line(request, outcome) for outcome in outcomes]
         if not outcomes:
             context["sentence"], status = "No file came. Choose some pictures first.", 400

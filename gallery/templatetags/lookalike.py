@@ -18,6 +18,7 @@ register = template.Library()
 
 ROW_HEIGHT, ROW_HEIGHT_PHONE = 260, 150
 """Pixels: what a row of static/css/rows.css usually grows to."""
+NO_BREAK = "\u00a0"
 CAMERA_WORDS = {
     "DateTimeOriginal": "Taken",
     "FNumber": "Aperture",
@@ -59,7 +60,13 @@ def row_sizes(image: Image) -> str:
 @register.filter
 def percent(share: float | None) -> str:
     """0.834 -> "83 %"; "" for None."""
-    return "" if share is None else f"{100 * share:.0f} %"
+    return "" if share is None else f"{100 * share:.0f}{NO_BREAK}%"
+
+
+@register.filter
+def unbroken(words: str) -> str:
+    """Keeps a number and its % in one line."""
+    return words.replace(" %", f"{NO_BREAK}%")
 
 
 @register.filter

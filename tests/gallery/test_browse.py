@@ -169,14 +169,16 @@ def test_rejects_nonsense_with_a_sentence(client: Client, query: str):
     response = client.get(f"/?{query}")
     assert response.status_code == 400
     page = response.content.decode()
-    assert re.search(r"first page|There is no order|seed of a random order|could not read", page)
+    assert re.search(r"first page|There is no order|seed of a random order", page)
     assert "<script>alert" not in page
     assert len(page) < 20_000
     assert client.get(f"/?{query}", headers={"HX-Request": "true"}).status_code == 400
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("query", ["seed=5", "page=-1", "after=", "sort=newest&sort=oldest", "%FF=%FF", "&&=&"])
+@pytest.mark.parametrize(
+    "query", ["seed=5", "nonsense=%00", "page=-1", "after=", "sort=newest&sort=oldest", "%FF=%FF", "&&=&"]
+)
 def test_handles_parameters_that_mean_nothing(client: Client, query: str):
     rows(1)
     assert client.get(f"/?{query}").status_code == 200

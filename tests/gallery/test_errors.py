@@ -97,11 +97,9 @@ def test_an_unknown_host_is_refused(browser: Client):
     "address",
     [
         "/%00",
-        "/?x=%00",
         "/image/%00/",
         "/welcome/%00/",
         "/search/q/%00/",
-        "/search/colours/?c=%00",
         "/r/ab/12/x.webp%00",
         "/admin/gallery/image/?state__exact=%00",
         "/admin/autocomplete/?term=%00&app_label=gallery&model_name=imagetag&field_name=tag",

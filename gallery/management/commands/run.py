@@ -46,21 +46,32 @@ class Child:
     def has_ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
         if self.process is not None and not self.has_ended():
             self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._end_group()
+
+    def stop(self, seconds: float) -> None:
+        """Give it the time to finish what it is doing, then end it."""
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+            self._end_group()
+            self.process.wait()
 
     def _end_group(self) -> None:
         """A web server that was killed leaves its own worker behind, which answers beside the next one for ever."""
         if self.process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def stop(children: list[Child]) -> None:
+    """All are asked at once, so that together they take no longer than the slowest."""
+    end = time.monotonic() + STOP_SECONDS
+    for child in children:
+        child.ask_to_stop()
+    for child in children:
+        child.stop(max(0.0, end - time.monotonic()))
 
 
 def _die_with_parent() -> None:
@@ -92,8 +103,7 @@ class Command(GalleryCommand):
             self._say("\nStopping …")
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave anything running
-            for child in reversed(children):
-                child.stop()
+            stop(children)
             connection.close()
             self._say("Stopped.")
 
