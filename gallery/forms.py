@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.db import connection, transaction
 
@@ -13,6 +16,7 @@ class WelcomeForm(BaseUserCreationForm):
     class Meta:
         model = User
         fields = ("username",)
+        widgets: ClassVar = {"username": forms.TextInput(attrs={"autocomplete": "username"})}
 
     def claim(self) -> User | None:
         """Make the first account; None if another request has just made it."""

@@ -146,7 +146,7 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "gallery.staticfiles.StaticFiles"},
 }
 RENDITION_URL = "/r/"
 FILE_UPLOAD_HANDLERS = ["gallery.originals.IncomingUploadHandler"]

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from gallery import originals
 from gallery.models import Image
 from ingestion.models import Job
 from tests.ingestion.scene import bring_image, data, stored_files
@@ -175,14 +176,25 @@ class TestForm:
         assert post(as_member, *[(f"{n}.jpg", b"x") for n in range(101)]).status_code == 400
         assert stored_files(".") == []
 
-    def test_nothing_stays_when_the_connection_breaks_off(self, as_member):
+    def test_it_handles_a_connection_that_breaks_off(self, as_member):
         files = [SimpleUploadedFile("a.jpg", data(1) + b"x" * 300_000) for _ in range(2)]
         form = encode_multipart(BOUNDARY, {"files": files})
         body = Broken(form[: len(form) * 3 // 4])
         extra = {"wsgi.input": body, "CONTENT_LENGTH": str(len(form)), "CONTENT_TYPE": MULTIPART_CONTENT}
-        assert as_member.generic("POST", "/import/", b"", MULTIPART_CONTENT, **extra).status_code == 400
+        response = as_member.generic("POST", "/import/", b"", **extra)
+        assert response.status_code == 400
+        assert "The upload was broken off." in response.content.decode()
+        assert not Image.objects.exists()
+
+    def test_half_a_file_goes_with_its_request(self):
+        """Django tells nobody that a connection broke off: the handler is just forgotten."""
+        handler = originals.IncomingUploadHandler()
+        handler.new_file("files", "a.jpg", "image/jpeg", None)
+        handler.receive_data_chunk(b"x" * 300_000, 0)
+        assert len(stored_files(".incoming")) == 1
+        del handler
         gc.collect()
-        assert stored_files(".") == []
+        assert stored_files(".incoming") == []
 
     @pytest.mark.parametrize("end", [0.25, 0.5, 0.75, 0.99])
     def test_nothing_stays_of_a_form_that_ends_too_early(self, as_member, end):
