@@ -176,6 +176,7 @@ class TestImagePage:
         page.goto(first)
         page.keyboard.press("ArrowRight")
         expect(page).to_have_url(re.compile(re.escape(second.split("?")[0])))
+        page.wait_for_load_state()
         page.keyboard.press("ArrowLeft")
         expect(page).to_have_url(re.compile(re.escape(first.split("?")[0])))
 
