@@ -7,7 +7,9 @@ import os
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -39,6 +41,26 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ImproperlyConfigured(f"{name}={value!r} is not understood: write one of {', '.join(choices)}.")
     return value
+
+
+def env_folders(name: str) -> list[str]:
+    """Comma separated whole paths."""
+    folders = env_list(name)
+    for folder in folders:
+        if not Path(folder).is_absolute():
+            raise ImproperlyConfigured(f"{name}: write the whole path of {folder!r}, from the root.")
+    return folders
+
+
+def postgresql_at(url: str) -> dict[str, Any]:
+    """The settings of a database from its address."""
+    try:
+        database = dj_database_url.parse(url, conn_max_age=600)
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"DATABASE_URL is not understood: {error}") from error
+    if database.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL: postgres://user:password@host/name")
+    return dict(database)
 
 
 def secret_from(path: Path) -> str:

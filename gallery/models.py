@@ -177,6 +177,12 @@ class Image(models.Model):
         return True
 
 
+class ImageSourceQuerySet(models.QuerySet["ImageSource"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ImageSourceQuerySet:
+        """Folders of the server are nobody's business but the staff's."""
+        return self if getattr(user, "is_staff", False) else self.exclude(kind="folder", title="")
+
+
 class ImageSource(models.Model):
     """Where a picture was met. A picture met again gets another source, not another row."""
 
@@ -192,6 +198,8 @@ class ImageSource(models.Model):
     licence = models.CharField(max_length=255, blank=True)
     first_seen = models.DateTimeField(db_default=Now())
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    objects = ImageSourceQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

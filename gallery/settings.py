@@ -4,10 +4,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from csp.constants import NONE, SELF
 
-from gallery.environment import env_bool, env_choice, env_int, env_list, env_text, secret_from
+from gallery.environment import (
+    env_bool,
+    env_choice,
+    env_folders,
+    env_int,
+    env_list,
+    env_text,
+    postgresql_at,
+    secret_from,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -23,7 +31,7 @@ MAX_PIXELS = env_int("LOOKALIKE_MAX_PIXELS", 100_000_000)
 MAX_JPEG_SCANS = env_int("LOOKALIKE_MAX_JPEG_SCANS", 100)
 MAX_DECODE_SECONDS = env_int("LOOKALIKE_MAX_DECODE_SECONDS", 10)
 UPLOADS = env_choice("LOOKALIKE_UPLOADS", "members", ("members", "anyone"))
-WATCH = env_list("LOOKALIKE_WATCH")
+WATCH = env_folders("LOOKALIKE_WATCH")
 
 # --- what is shown
 TITLE = env_text("LOOKALIKE_TITLE", "Lookalike")
@@ -109,7 +117,7 @@ TEMPLATES = [
 # --- one database, the only truth
 DATABASES: dict[str, Any]
 if env_text("DATABASE_URL"):
-    DATABASES = {"default": dj_database_url.parse(env_text("DATABASE_URL"), conn_max_age=600)}
+    DATABASES = {"default": postgresql_at(env_text("DATABASE_URL"))}
 else:
     DATABASES = {
         "default": {
@@ -177,11 +185,16 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LOG_LEVEL = env_choice("LOOKALIKE_LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR"))
+# Anybody can send nonsense; that must not fill the log with tracebacks. Errors of ours (5xx) are written with theirs.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"huey": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "huey": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+    },
 }

@@ -14,6 +14,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
@@ -60,12 +61,20 @@ def image_page(request: HttpRequest, pk: int) -> HttpResponse:
         "order": order,
         "previous": previous,
         "next": following,
-        "sources": image.sources.all(),
+        "place": place_of(order, previous),
+        "trash_days": settings.TRASH_DAYS,
+        "sources": image.sources.visible_to(request.user),
         "image_tags": image.image_tags.exclude(state="rejected").select_related("tag"),
         "captions": image.captions.exclude(state="rejected"),
         "ocr_texts": image.ocr_texts.exclude(state="rejected"),
     }
     return render(request, "gallery/image.html", context)
+
+
+def place_of(order: Order, previous: Image | None) -> str:
+    """The address of the rows that begin after ``previous``: where the reader was before a picture was opened."""
+    after = f"&after={order.cursor(previous)}" if previous else ""
+    return f"{reverse('browse')}?{order.query}{after}"
 
 
 def find_image(request: HttpRequest, pk: int) -> Image:
@@ -96,11 +105,21 @@ def original(request: HttpRequest, pk: int) -> HttpResponseBase:
 @staff_member_required(login_url="login", redirect_field_name=None)
 def trash(request: HttpRequest, pk: int) -> HttpResponse:
     image = get_object_or_404(Image, pk=pk)
+    place = _place(request, image)
     if image.trash():
         messages.success(
             request, f"{image.name} is in the trash for {settings.TRASH_DAYS} days.", extra_tags=f"undo-{pk}"
         )
-    return redirect("browse")
+    return redirect(place)
+
+
+def _place(request: HttpRequest, image: Image) -> str:
+    """The rows of the order in the address, beginning at the image."""
+    try:
+        order = order_from(request.GET, draw=lambda: 0)
+    except CursorError:
+        order = Order()
+    return place_of(order, order.neighbours(Image.objects.visible_to(request.user), image)[0])
 
 
 @require_POST

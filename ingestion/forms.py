@@ -23,6 +23,11 @@ class FolderForm(forms.Form):
         if not os.access(path, os.R_OK | os.X_OK):
             raise forms.ValidationError("The gallery is not allowed to read this folder.")
         real = Path(path).resolve()
+        if real == Path(real.anchor):
+            raise forms.ValidationError("That is the whole machine. Name the folder that holds the pictures.")
+        for watched in WatchedFolder.objects.filter(active=True):
+            if real != Path(watched.path) and real.is_relative_to(watched.path):
+                raise forms.ValidationError(f"It is watched already, as a part of {watched.path}.")
         if real.is_relative_to(settings.MEDIA_ROOT.resolve()):
             raise forms.ValidationError("The gallery keeps its own files in this folder.")
         if len(str(real)) > MAX_FOLDER or not str(real).isprintable():

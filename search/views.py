@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from search.errors import QueryError
 from search.forms import PageForm, PictureForm
 from search.models import QueryPicture
 from search.query import Query, parse_colours
-from search.retrieval import Answer, retrieve
+from search.retrieval import LIMIT, Answer, retrieve
 
 STRIP = 12
 STRIPS = {
@@ -93,11 +94,14 @@ def _answer(request: HttpRequest, query: Query, context: dict[str, Any]) -> Http
     form = PageForm(request.GET)
     answer = retrieve(query, request.user)
     shown = answer.weak if form.weak else answer.found
+    totals = Counter(found.match.grade for found in shown)
     size = settings.PAGE_SIZE
     page = shown[(form.page - 1) * size : form.page * size]
     context |= {
         "answer": answer,
-        "groups": list(Answer(found=page).by_grade()),
+        "groups": [(grade, found, totals[grade]) for grade, found in Answer(found=page).by_grade()],
+        "copies": totals[Grade.SAME] + totals[Grade.CONTAINS],
+        "weak_count": f"{len(answer.weak)}+" if len(answer.weak) >= LIMIT else len(answer.weak),
         "weak": form.weak,
         "page": form.page,
         "next_page": form.page + 1 if len(shown) > form.page * size else None,
@@ -118,7 +122,7 @@ def strip(request: HttpRequest, pk: int, grade: str) -> HttpResponse:
 
 
 @require_safe
-@cache_control(private=True, max_age=3600)
+@cache_control(no_store=True)
 def query_picture(request: HttpRequest, token: str) -> HttpResponse:
     """The asked picture, re-encoded without metadata."""
     asked = get_object_or_404(QueryPicture.objects.alive(), token=token)

@@ -47,12 +47,14 @@ def find(folder: Path) -> Iterator[Entry]:
     """All pictures below a folder by their extension, in the order of their names; hidden ones are left out.
 
     OSError if the folder itself cannot be read; what cannot be read inside is passed over. Links to files are
-    followed, links to folders are not: they may lead in circles. The gallery's own files are left out: each thumbnail
+    followed, links to folders are not: they may lead in circles. The files of galleries are left out: each thumbnail
     would be a new picture with new thumbnails.
     """
     os.listdir(folder)
     own = _own_folder(folder)
     for parent, folders, files in os.walk(folder):
+        if {".incoming", "renditions"} <= set(folders):  # the media of another gallery
+            folders.clear()
         folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != own)
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:

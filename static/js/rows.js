@@ -20,6 +20,21 @@ for (const rows of document.querySelectorAll(".rows")) {
   }).observe(rows);
 }
 
+// The address follows the reader, so that a reload or a way back leads to the same pictures.
+function follow() {
+  const above = [...document.querySelectorAll(".rows [data-place]")].filter((it) => it.getBoundingClientRect().top < innerHeight / 2);
+  const place = above.at(-1)?.dataset.place;
+  if (!place || place === location.search) return;
+  history.scrollRestoration = "manual"; // the page will begin there: the old distance from its top means nothing
+  history.replaceState(history.state, "", place);
+}
+
+let waiting = 0;
+addEventListener("scroll", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(follow, 150);
+}, { passive: true });
+
 // The next page did not come: everything is shown, and its plain link is there.
 function giveUp(event) {
   if (!event.target.matches(".ahead")) return;

@@ -120,6 +120,22 @@ class TestBrowse:
         assert len(set(addresses)) == len(addresses)
         assert page.evaluate(LAYOUT_SHIFTS) == 0
 
+    def test_the_address_keeps_the_place(self, page, filled):
+        """Far down, a reload or the way back from a picture leads to the same pictures."""
+        page.goto("/?sort=oldest")
+        for _ in range(120):
+            page.mouse.wheel(0, 500)
+            page.wait_for_timeout(100)
+            if "after=" in page.url and page.locator(".rows .tile").count() >= 60:
+                break
+        place = re.search(r"after=(\d+)", page.url)[1]
+        page.reload()
+        first = page.locator(".rows .tile").first
+        expect(first).to_have_attribute("href", re.compile(f"/image/{int(place) + 1}/"))
+        first.click()
+        page.get_by_role("link", name="All pictures").click()
+        expect(page.locator(".rows .tile").first).to_have_attribute("href", re.compile(f"/image/{int(place) + 1}/"))
+
     def test_rows_are_justified(self, browser, filled, viewport):
         context = browser.new_context(viewport=viewport, base_url=filled.url, java_script_enabled=False)
         page = context.new_page()
@@ -192,7 +208,7 @@ class TestImagePage:
         page.goto("/?sort=oldest")
         path = page.locator(".rows .tile").nth(2).get_attribute("href").split("?")[0]
         page.goto(path)
-        page.locator(f'form[action="{path}trash/"] button').click()
+        page.locator(f'form[action^="{path}trash/"] button').click()
         page.get_by_role("button", name="Undo").click()
         expect(page).to_have_url(re.compile(re.escape(path)))
         for _ in range(40):

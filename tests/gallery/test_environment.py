@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from gallery.environment import env_bool, env_choice, env_int, env_list, env_text, secret_from
+from gallery.environment import (
+    env_bool,
+    env_choice,
+    env_folders,
+    env_int,
+    env_list,
+    env_text,
+    postgresql_at,
+    secret_from,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 STRONG = "Zk3-" * 5 + "q8Xw_" * 8 + "abcdefghij0123456789"
@@ -118,3 +127,22 @@ def test_commands_that_need_no_database_start_none(tmp_path: Path):
     manage("check", LOOKALIKE_VAR=str(tmp_path))
     manage("help", "run", LOOKALIKE_VAR=str(tmp_path))
     assert not (tmp_path / "postgresql").exists()
+
+
+def test_a_folder_to_watch_is_a_whole_path(monkeypatch):
+    monkeypatch.setenv("LOOKALIKE_TEST", "/srv/pictures, /home/me/Pictures")
+    assert env_folders("LOOKALIKE_TEST") == ["/srv/pictures", "/home/me/Pictures"]
+    monkeypatch.setenv("LOOKALIKE_TEST", "/srv/pictures,Pictures")
+    with pytest.raises(ImproperlyConfigured, match="whole path of 'Pictures'"):
+        env_folders("LOOKALIKE_TEST")
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite:///x", "nonsense", "postgres://host:port/name"])
+def test_only_a_postgresql_is_taken(url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        postgresql_at(url)
+
+
+def test_a_postgresql_is_taken_as_it_is_written():
+    settings = postgresql_at("postgres://me:secret@db.example/pictures")
+    assert (settings["HOST"], settings["NAME"], settings["USER"]) == ("db.example", "pictures", "me")

@@ -196,3 +196,10 @@ def test_a_job_that_is_late_leaves_no_files_of_what_was_destroyed(image: Image):
     path.write_bytes(data)  # the worker had it open
     complete(late)
     assert not files(late)[1]
+
+
+def test_the_reader_stays_in_the_same_place(as_admin, add):
+    images = [add(seed) for seed in (1, 2, 3)]
+    response = as_admin.post(f"/image/{images[1].pk}/trash/?sort=oldest")
+    assert response["Location"] == f"/?sort=oldest&after={images[0].pk}"
+    assert as_admin.post(f"/image/{images[2].pk}/trash/?sort=nonsense")["Location"] == "/?sort=newest"

@@ -189,6 +189,19 @@ class TestForm:
         assert not form.is_valid()
         assert sentence in str(form.errors)
 
+    def test_it_rejects_a_part_of_a_watched_folder(self, tmp_path):
+        (tmp_path / "inside").mkdir()
+        WatchedFolder.objects.create(path=str(tmp_path.resolve()))
+        form = FolderForm({"path": str(tmp_path / "inside")})
+        assert not form.is_valid()
+        assert "watched already" in form.errors["path"][0]
+        assert FolderForm({"path": str(tmp_path)}).is_valid()
+
+    def test_it_rejects_the_whole_machine(self):
+        form = FolderForm({"path": "/"})
+        assert not form.is_valid()
+        assert "whole machine" in form.errors["path"][0]
+
     def test_it_rejects_the_files_of_the_gallery(self, settings):
         (settings.MEDIA_ROOT / "renditions").mkdir(parents=True)
         form = FolderForm({"path": str(settings.MEDIA_ROOT / "renditions")})

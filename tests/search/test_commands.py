@@ -66,12 +66,13 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["--image", "/no/such/file"], "There is no file"),
+            (["--image", "/no/such/file"], "is no file"),
             (["--id", "12345"], "There is no picture 12345"),
             (["--id", str(2**70)], "There is no picture"),
             (["--color", "zzz"], "is no colour"),
             (["--text", "dog"], "answers words yet"),
             (["--id", "1", "--limit", "0"], "--limit"),
+            (["--id", "1", "--limit", "99999999999"], "--limit"),
         ],
     )
     def test_it_rejects(self, transactional_db, arguments, sentence):

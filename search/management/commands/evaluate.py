@@ -38,6 +38,8 @@ class Command(GalleryCommand):
             names = self._gallery(folder, manifest["gallery"])
         except (OSError, ValueError, KeyError) as error:
             raise CommandError(f"{folder} holds no benchmark that can be read: {error}") from error
+        if not results.parent.is_dir():
+            raise CommandError(f"There is no folder {results.parent} for the results.")
         answers, seconds = {}, []
         for row in tqdm(manifest["queries"], unit=" queries", file=self.stderr, disable=None):
             started = time.perf_counter()

@@ -17,6 +17,8 @@ from search.errors import QueryError
 from search.query import Query, parse_colours
 from search.retrieval import Answer, Found, retrieve
 
+MOST = 1000
+
 
 class Command(GalleryCommand):
     help = "Find pictures by a file, by a picture of the gallery, or by colours."
@@ -32,8 +34,8 @@ class Command(GalleryCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["limit"] < 1:
-            raise CommandError("--limit must be 1 or more.")
+        if not 1 <= options["limit"] <= MOST:
+            raise CommandError(f"--limit must be from 1 to {MOST}.")
         try:
             answer = retrieve(_query(options), AnonymousUser(), limit=options["limit"])
         except (QueryError, PictureError) as error:
@@ -75,7 +77,7 @@ def as_json(found: Found) -> dict[str, Any]:
 def _query(options: dict[str, Any]) -> Query:
     if options["image"]:
         if not options["image"].is_file():
-            raise CommandError(f"There is no file {options['image']}.")
+            raise CommandError(f"{options['image']} is no file.")
         return Query(picture=decode(options["image"], longest=1600, limits=decode_limits()))
     if options["id"] is not None:
         if not Image.objects.visible_to(AnonymousUser()).filter(pk=min(options["id"], 2**63 - 1)).exists():
