@@ -43,10 +43,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/gallery.stamp
 system:
 	@sh requirements/debian.sh
 
-lock:
-	$(PYTHON) -m pip install --quiet uv
+lock: setup-dev
+	$(BIN)/python -m pip install --quiet uv
 	for name in gallery dev; do \
-		$(PYTHON) -m uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header \
+		$(BIN)/python -m uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header \
 			--upgrade requirements/$$name.in -o requirements/$$name.txt && \
 		sed -i "1i # Locked by 'make lock' from $$name.in; do not edit." requirements/$$name.txt; done
 

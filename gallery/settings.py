@@ -50,7 +50,6 @@ DEBUG = env_bool("LOOKALIKE_DEBUG", False)
 SECRET_KEY = env_text("LOOKALIKE_SECRET_KEY") or secret_from(VAR / "secret_key")
 ALLOWED_HOSTS = env_list("LOOKALIKE_HOSTS", "localhost,127.0.0.1,[::1]")
 HTTPS = env_bool("LOOKALIKE_HTTPS", False)
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

@@ -7,7 +7,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,7 +16,10 @@ AHEAD = 4
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-    """(item, result) as they come, in any order. What ``function`` raises is raised here."""
+    """(item, result) as they come, in any order. What ``function`` raises is raised here.
+
+    The connections of the threads end with the threads.
+    """
     threads = settings.WORKERS
     with ThreadPoolExecutor(threads) as pool:
         flying: dict[Future[Result], Item] = {}
@@ -31,7 +33,6 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
         finally:
             for future in flying:
                 future.cancel()
-            wait([pool.submit(connection.close) for _ in range(threads)])
 
 
 def _landed(flying: dict[Future[Result], Item]) -> Iterator[tuple[Item, Result]]:

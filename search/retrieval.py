@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from functools import cache
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import Error as DatabaseFailure
 
@@ -24,7 +25,6 @@ from search.query import Query
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4
 LIMIT = 200
 
 
@@ -156,4 +156,4 @@ def _stored(engine: Engine, image_id: int) -> bytes:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+    return ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="engine")

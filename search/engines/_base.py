@@ -79,7 +79,7 @@ class Engine(ABC):
     """Hits with a lower score are weak: counted, and shown on demand only."""
     answers_text: ClassVar[bool] = False
     seconds: ClassVar[float] = 3.0
-    """Time budget of one search; an engine that needs longer becomes a notice."""
+    """Time budget of one search, from its beginning; an engine that needs longer becomes a notice."""
 
     @abstractmethod
     def extract(self, picture: Picture) -> bytes:

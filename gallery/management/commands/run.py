@@ -13,9 +13,10 @@ import urllib.error
 import urllib.request
 from argparse import ArgumentParser
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -34,13 +35,19 @@ class Child:
     name: str
     command: list[str]
     stop_signal: signal.Signals
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
     started: float = 0.0
 
     def start(self) -> None:
         self._end_group()
         # A session of its own: Ctrl-C reaches the supervisor alone, and it stops the others in order.
-        self.process = subprocess.Popen(self.command, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: S603
+        self.process = subprocess.Popen(  # noqa: S603 - our own commands
+            self.command,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+            env=os.environ | self.environment,
+        )
         self.started = time.monotonic()
 
     def has_ended(self) -> bool:
@@ -153,7 +160,19 @@ def _web(host: str, port: int) -> Child:
         str(renditions.root()),
     ]
     command += ["--static-path-expires", "31536000"]
-    return Child("web server", command, signal.SIGTERM)
+    return Child("web server", command, signal.SIGTERM, {"LOOKALIKE_HOSTS": ",".join(_names(host))})
+
+
+def _names(host: str) -> list[str]:
+    """Under which names the gallery answers: those of the settings, else also those that others reach it by."""
+    if os.environ.get("LOOKALIKE_HOSTS"):
+        return settings.ALLOWED_HOSTS
+    if host not in ("0.0.0.0", "::"):  # noqa: S104
+        return [*settings.ALLOWED_HOSTS, _reachable(host)]
+    addresses = [a for addresses in psutil.net_if_addrs().values() for a in addresses]
+    ours = [a.address for a in addresses if a.family == socket.AF_INET]
+    ours += [f"[{a.address}]" for a in addresses if a.family == socket.AF_INET6 and "%" not in a.address]
+    return [*settings.ALLOWED_HOSTS, socket.gethostname().lower(), *ours]
 
 
 def _require_free(host: str, port: int) -> None:
