@@ -17,21 +17,23 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from gallery.decoder import LENGTH, READY
-from gallery.formats import STATUS, Limits, PictureError, too_complex, too_much_memory, too_slow
+from gallery.formats import STATUS, DecoderBusy, Limits, PictureError, too_complex, too_much_memory, too_slow
 from gallery.names import printable
 
 Answer = dict[str, Any]
 Pixels = npt.NDArray[np.uint8]
 
 COMMAND = [sys.executable, "-m", "gallery.decoder"]
-AT_ONCE = os.cpu_count() or 2
+AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WAIT_SECONDS = 15
+"""For one of these children to be free. Who waits holds a thread of the web server, and there are few."""
 PICTURES_EACH = 300
 """A child is replaced after so many: whatever a codec leaks is given back."""
 START_SECONDS = 60
@@ -41,9 +43,15 @@ KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "
 
 
 def decode(file: BinaryIO, format: str, longest: int, limits: Limits) -> tuple[Answer, Pixels]:
-    """Have the open file decoded. PictureError, "too_complex" if the child did not survive it."""
+    """Have the open file decoded. PictureError, "too_complex" if the child did not survive it.
+
+    DecoderBusy if none is free within WAIT_SECONDS.
+    """
     slots = _slots
-    child, keep = slots.get(), None
+    try:
+        child, keep = slots.get(timeout=WAIT_SECONDS), None
+    except Empty:
+        raise DecoderBusy from None
     try:
         if child is None or not child.take(file, format, longest, limits):
             child = _Child()

@@ -87,6 +87,13 @@ class PictureError(Exception):
         return STATUS[self.code]
 
 
+class DecoderBusy(Exception):
+    """Too many pictures are being decoded. It says nothing about this one, so it is no PictureError: try later."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many pictures are being read just now.")
+
+
 def sniff(head: bytes) -> str | None:
     """The format (a key of MIME) that the first HEAD bytes of a file say; None if it is not one of ours."""
     for signature, format in SIGNATURES.items():

@@ -1,4 +1,4 @@
-"""What no view can be asked to do: refuse what no page can mean, and stand a database that goes away for seconds."""
+"""What no view can be asked to do: refuse what no page can mean, and say "in a moment" when something is away."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+
+from gallery.context import may_upload
+from gallery.formats import DecoderBusy
+from gallery.originals import too_large
+from gallery.pages import refuse
+from gallery.pictures import PictureError
 
 logger = logging.getLogger(__name__)
 
+ROOM_FOR_FIELDS = 2**20
+"""Bytes of a form beside its one file."""
+
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """No address of ours holds a NUL, and PostgreSQL takes none in a text.
+    """No address and no cookie of ours holds a NUL, and PostgreSQL takes none in a text.
 
     Our own views look at their parameters themselves; Django's admin hands them on to the database.
     """
@@ -24,12 +33,65 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         in_admin = request.path_info.startswith("/admin/")
         if "\x00" in request.path_info or (in_admin and "%00" in request.META.get("QUERY_STRING", "")):
             raise BadRequest("The address holds a NUL.")
+        if any("\x00" in value for value in request.COOKIES.values()):
+            raise BadRequest("A cookie holds a NUL.")
         return get_response(request)
 
     return middleware
 
 
+def limit_uploads(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Files are taken only where they belong: elsewhere anybody could fill the disk.
+
+    The protection against forged forms reads a form before any view can ask who sent it. It does so after the
+    middleware has run, so here the reader is known and nothing is read yet. A form that is refused never is.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.content_type == "multipart/form-data":
+            try:
+                files, most = _uploads_of(request)
+            except (OperationalError, InterfaceError) as error:  # who asks is a question to the database
+                return _database_away(error)
+            request.most_files = files  # type: ignore[attr-defined] # read by IncomingUploadHandler
+            if most is not None and _length(request) > most:
+                return _too_much(request, files)
+        return get_response(request)
+
+    return middleware
+
+
+def _uploads_of(request: HttpRequest) -> tuple[int, int | None]:
+    """How many files this form may bring, and how many bytes in all; None if each file is measured by itself."""
+    if request.path_info == "/search/":
+        return 1, settings.MAX_BYTES + ROOM_FOR_FIELDS
+    if request.path_info == "/import/" and may_upload(request):
+        return settings.DATA_UPLOAD_MAX_NUMBER_FILES, None
+    return 0, settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0  # then Django reads nothing either
+
+
+def _too_much(request: HttpRequest, files: int) -> HttpResponse:
+    if files:
+        error, status = too_large(), 413
+    elif request.path_info == "/import/":
+        error, status = PictureError("forbidden", "Sign in to add pictures."), 403
+    else:
+        error, status = PictureError("too_large", "This address takes no files."), 413
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"detail": str(error), "code": error.code}, status=status)
+    return refuse(request, str(error), status)
+
+
 class DatabaseAwayMiddleware:
+    """503 with Retry-After while the database does not answer, or every picture decoder is busy."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -37,10 +99,21 @@ class DatabaseAwayMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, (OperationalError, InterfaceError)):
-            return None
-        logger.error("The database did not answer: %s", error)
-        # Without the request: who is signed in is a question to the database.
-        response = HttpResponse(render_to_string("503.html", {"site_title": settings.TITLE}), status=503)
-        response["Retry-After"] = "5"
-        return response
+        if isinstance(error, DecoderBusy):
+            return _in_a_moment(str(error))
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return _database_away(error)
+        return None
+
+
+def _database_away(error: Exception) -> HttpResponse:
+    logger.error("The database did not answer: %s", error)
+    return _in_a_moment("The database of the gallery does not answer just now.")
+
+
+def _in_a_moment(sentence: str) -> HttpResponse:
+    # Without the request: who is signed in is a question to the database.
+    page = render_to_string("503.html", {"site_title": settings.TITLE, "sentence": sentence})
+    response = HttpResponse(page, status=503)
+    response["Retry-After"] = "5"
+    return response

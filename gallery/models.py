@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from gallery import justified, originals
 from gallery.pictures import Limits
 from gallery.renditions import Rendition, remove_renditions, rendition_sizes
-from gallery.signals import image_incomplete
+from gallery.signals import image_incomplete, image_trashed
 
 VISIBLE = Q(state="ready", trashed_at__isnull=True)
 
@@ -141,11 +141,25 @@ class Image(models.Model):
 
         Its renditions leave the public mount at once; the original stays for TRASH_DAYS.
         """
-        changed = Image.objects.filter(pk=self.pk, trashed_at__isnull=True).update(trashed_at=Now())
-        if changed:
-            transaction.on_commit(lambda: remove_renditions(self.sha256))
+        with transaction.atomic():
+            changed = Image.objects.filter(pk=self.pk, trashed_at__isnull=True).update(trashed_at=Now())
+            if changed:
+                image_trashed.send(Image, image=self)
+                transaction.on_commit(self.unpublish, robust=True)  # if it fails, the sweep does it
         self.refresh_from_db(fields=["trashed_at"])
         return bool(changed)
+
+    def unpublish(self) -> None:
+        """Remove the renditions of a picture in the trash. One that was taken out meanwhile keeps its fresh ones."""
+        with transaction.atomic():
+            trashed = Image.objects.trashed().filter(pk=self.pk)
+            if trashed.select_for_update(no_key=True).first():
+                remove_renditions(self.sha256)
+
+    @property
+    def is_published(self) -> bool:
+        """Some rendition lies under the public mount."""
+        return any(rendition.path.exists() for rendition in self.renditions)
 
     def restore(self) -> bool:
         """Take the picture out of the trash. It is shown again when its renditions have been made again."""
@@ -209,7 +223,7 @@ class ImageSource(models.Model):
         return f"{self.get_kind_display()}: {self.title or self.address}"
 
 
-class State(models.TextChoices):
+class Opinion(models.TextChoices):
     """What a person thinks of a machine's word."""
 
     SUGGESTED = "suggested", "suggested"
@@ -236,7 +250,7 @@ class Word(models.Model):
 
     origin = models.CharField(max_length=64, default="person", help_text='"person", or the model that wrote it.')
     confidence = models.FloatField(null=True, blank=True)
-    state = models.CharField(max_length=9, choices=State.choices, default=State.ACCEPTED)
+    state = models.CharField(max_length=9, choices=Opinion.choices, default=Opinion.ACCEPTED)
 
     class Meta:
         abstract = True

@@ -17,9 +17,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.db import connection
 
+from gallery.disk import flush_folder
 from gallery.names import safe_name
 from gallery.pictures import EXTENSION, PictureError
 
@@ -117,15 +118,6 @@ def lock(sha256: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [sha256])
 
 
-def flush_folder(folder: Path) -> None:
-    """A rename is only safe from a power cut when its folder has been flushed too."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def sweep_incoming(older_than: float = 24 * 3600) -> int:
     """Remove what crashed imports left, in seconds of age. Returns how many files."""
     removed = 0
@@ -155,9 +147,15 @@ class IncomingUploadHandler(FileUploadHandler):
     """Uploaded files of a form go straight to .incoming: hashed once, and cut off at the limit.
 
     ``request.FILES`` then holds IncomingFile objects; one that is over the limit carries the error.
+    Files beyond ``request.most_files`` are passed over: see gallery/middleware.py.
     """
 
+    files = 0
+
     def new_file(self, *args: Any, **kwargs: Any) -> None:
+        self.files += 1
+        if self.request and self.files > getattr(self.request, "most_files", 0):
+            raise SkipFile
         super().new_file(*args, **kwargs)
         self.incoming: Incoming | None = None
         self.error: PictureError | None = None

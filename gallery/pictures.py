@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gallery import children, exif
-from gallery.formats import DEFAULT_LIMITS, EXTENSION, HEAD, MIME, Limits, PictureError, check_file, sniff
+from gallery.formats import DEFAULT_LIMITS, EXTENSION, HEAD, MIME, DecoderBusy, Limits, PictureError, check_file, sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["EXTENSION", "MIME", "Limits", "Picture", "PictureError", "decode", "sniff"]
+__all__ = ["EXTENSION", "MIME", "DecoderBusy", "Limits", "Picture", "PictureError", "decode", "sniff"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,8 @@ def decode(source: bytes | os.PathLike[str], longest: int = 2048, limits: Limits
     """The picture in these bytes or in this file, reduced so that no side is over ``longest`` pixels.
 
     Safe from any thread and after a fork; waits while as many decodes are running as there are processors.
-    PictureError if it is none, a damaged one or one over the limits; OSError if the file cannot be read.
+    PictureError if it is none, a damaged one or one over the limits; OSError if the file cannot be read;
+    DecoderBusy if it had to wait too long.
     """
     with _opened(source) as file:
         head, size = os.pread(file.fileno(), HEAD, 0), os.fstat(file.fileno()).st_size

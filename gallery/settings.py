@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "gallery.middleware.DatabaseAwayMiddleware",
+    "gallery.middleware.limit_uploads",
 ]
 
 TEMPLATES = [

@@ -185,8 +185,3 @@ def ready(request: HttpRequest) -> HttpResponse:
     except OSError as error:
         return JsonResponse({"status": f"Pictures cannot be stored: {error.strerror}."}, status=503)
     return JsonResponse({"status": "ok"})
-
-
-def order_of(image: Image, order: Order) -> str:
-    """The address of an image that remembers the order in which it was met."""
-    return f"{image.get_absolute_url()}?{order.query}"

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ingestion.forms import WatchedFolderForm
 from ingestion.models import Job, KnownFile, WatchedFolder
 from ingestion.tasks import look_through, ring
 
@@ -45,6 +46,7 @@ class JobAdmin(admin.ModelAdmin):
 
 @admin.register(WatchedFolder)
 class WatchedFolderAdmin(admin.ModelAdmin):
+    form = WatchedFolderForm
     list_display = ("path", "active", "last_scan", "result")
     readonly_fields = ("last_scan", "result")
     fields = ("path", "active", "last_scan", "result")

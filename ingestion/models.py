@@ -17,6 +17,7 @@ from gallery.models import Image
 LEASE = timedelta(minutes=5)
 """A worker that has not reported for so long is taken for dead."""
 MAX_ATTEMPTS = 3
+PAUSE = timedelta(seconds=10)
 KEEP_DONE = timedelta(days=7)
 MAX_ERROR = 10_000
 MAX_PATH = 2_000
@@ -40,6 +41,11 @@ class JobQuerySet(models.QuerySet["Job"]):
         """{state: jobs}, every state named."""
         found = dict(self.values_list("state").annotate(Count("id")).order_by())
         return {state: found.get(state, 0) for state in Job.State.values}
+
+    def unfinished(self) -> dict[str, int]:
+        """The same without those that are done, which may be millions: these are in small indexes."""
+        counts = self.open().counts() | {"done": 0}
+        return counts | {state: n for state, n in self.stopped().counts().items() if n}
 
     def enqueue(self, kind: str, image: Image) -> bool:
         """Add a job unless one of this kind is open for the image. True if it was added."""
@@ -140,7 +146,7 @@ class Job(models.Model):
         """
         again = bool(error) and self.attempts < MAX_ATTEMPTS
         state = Job.State.QUEUED if again else Job.State.FAILED if error else Job.State.DONE
-        pause = timedelta(seconds=10 * 6 ** (self.attempts - 1)) if again else timedelta(0)
+        pause = PAUSE * 6 ** (self.attempts - 1) if again else timedelta(0)
         finished = self._mine().update(
             state=state,
             error=Left(Value(_storable(error)), MAX_ERROR),
@@ -155,6 +161,12 @@ class Job(models.Model):
         """An error that no repetition mends."""
         self._mine().update(
             state=Job.State.FAILED, error=_storable(error)[:MAX_ERROR], lease_until=None, finished_at=Now()
+        )
+
+    def give_back(self) -> None:
+        """Nobody's fault: the attempt does not count."""
+        self._mine().update(
+            state=Job.State.QUEUED, attempts=F("attempts") - 1, lease_until=None, not_before=Now() + PAUSE
         )
 
     def _mine(self) -> JobQuerySet:

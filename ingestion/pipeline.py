@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -18,7 +18,7 @@ from django.db import transaction
 from gallery import originals, renditions
 from gallery.models import Image, ImageSource, User, decode_limits
 from gallery.originals import Incoming
-from gallery.pictures import Picture, PictureError, decode
+from gallery.pictures import DecoderBusy, Picture, PictureError, decode
 from ingestion.annotators import all_annotators
 from ingestion.models import Job
 from search.errors import QueryError
@@ -29,6 +29,7 @@ from search.retrieval import retrieve
 logger = logging.getLogger(__name__)
 
 MAX_ADDRESS = 600
+IN_TRASH = "It lies in the trash; only staff can bring it back."
 SMALL = 256
 """Pixels: enough to prove that a file can be decoded."""
 
@@ -49,6 +50,8 @@ class Origin:
     title: str = ""
     author: str = ""
     licence: str = ""
+    may_restore: bool = False
+    """Whoever brings it may take it out of the trash. Nothing comes back by itself."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,16 @@ class Outcome:
     result: Result
     image: Image | None = None
     error: PictureError | None = None
+    picture: Picture | None = field(default=None, repr=False, compare=False)
+    """What was decoded to store it, so that nobody decodes it again."""
+
+    @property
+    def is_trashed(self) -> bool:
+        return bool(self.image and self.image.trashed_at)
 
     @property
     def reason(self) -> str:
-        return str(self.error) if self.error else ""
+        return str(self.error) if self.error else IN_TRASH if self.is_trashed else ""
 
 
 def import_blocks(blocks: Iterable[bytes], name: str, origin: Origin) -> Outcome:
@@ -78,14 +87,13 @@ def import_incoming(incoming: Incoming, origin: Origin) -> Outcome:
     """The same for a file that lies finished in .incoming; the caller discards it."""
     try:
         known = _known(incoming, origin)
-        image, result = (known, Result.KNOWN) if known else store(incoming, origin)
+        return Outcome(incoming.name, Result.KNOWN, known) if known else store(incoming, origin)
     except PictureError as error:
         return Outcome(incoming.name, Result.REFUSED, error=error)
-    return Outcome(incoming.name, result, image)
 
 
 def _known(incoming: Incoming, origin: Origin) -> Image | None:
-    """The image of the same bytes: it gets another source, and leaves the trash if it lay there."""
+    """The image of the same bytes: it gets another source."""
     if not Image.objects.filter(sha256=incoming.sha256).exists():
         return None
     with transaction.atomic():
@@ -94,7 +102,6 @@ def _known(incoming: Incoming, origin: Origin) -> Image | None:
         if image is None or not _has_file(image):
             return None  # a row whose file was lost takes these bytes: the upload repairs it
         _meet(image, origin)
-        image.restore()
     return image
 
 
@@ -106,7 +113,7 @@ def _has_file(image: Image) -> bool:
         return False
 
 
-def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
+def store(incoming: Incoming, origin: Origin) -> Outcome:
     """File first, row second, and both safe before anybody is told. PictureError if it cannot be decoded."""
     picture = decode(incoming.path, longest=SMALL, limits=decode_limits())
     with transaction.atomic():
@@ -115,9 +122,9 @@ def store(incoming: Incoming, origin: Origin) -> tuple[Image, Result]:
         # Two uploads of the same bytes at once: one of them makes the row, both get it.
         image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
         _meet(image, origin)
-        image.restore()
-        enqueue(image)
-    return image, Result.STORED if created else Result.KNOWN
+        if not image.trashed_at:
+            enqueue(image)
+    return Outcome(incoming.name, Result.STORED if created else Result.KNOWN, image, picture=picture)
 
 
 def _facts(incoming: Incoming, picture: Picture) -> dict:
@@ -142,6 +149,9 @@ def taken_at(exif: dict) -> datetime | None:
 
 
 def _meet(image: Image, origin: Origin) -> None:
+    """One more source; and out of the trash with it, if the one who brings it may say so."""
+    if image.trashed_at and origin.may_restore:
+        image.restore()
     ImageSource.objects.get_or_create(
         image=image,
         kind=origin.kind,
@@ -150,12 +160,14 @@ def _meet(image: Image, origin: Origin) -> None:
     )
 
 
-def twin_of(image: Image, user: AbstractBaseUser | AnonymousUser) -> Image | None:
-    """Another image that is certainly the same picture, for a word to the one who brought it. None if unknown."""
+def twin_of(outcome: Outcome, user: AbstractBaseUser | AnonymousUser) -> Image | None:
+    """Another image that is certainly the same picture, for a word to the one who stored it. None if unknown."""
+    image, picture = outcome.image, outcome.picture
+    if outcome.result != Result.STORED or image is None or picture is None:
+        return None
     try:
-        picture = decode(originals.path_of(image.sha256, image.format), longest=SMALL, limits=decode_limits())
         answer = retrieve(Query(picture=picture), user, limit=5)
-    except (PictureError, QueryError, OSError):
+    except (PictureError, QueryError, DecoderBusy, OSError):
         return None  # the picture is stored already: nothing may turn that into a failure
     certain = (f.image for f in answer.found if f.match.certain and f.image.pk != image.pk)
     return next(certain, None)

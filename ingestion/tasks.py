@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 
 import psycopg
 from django.db import Error as DatabaseFailure
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 from huey import crontab
 from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
 from gallery import originals
-from gallery.models import Image
-from gallery.pictures import PictureError
+from gallery.models import Image, ImageQuerySet
+from gallery.pictures import DecoderBusy, PictureError
 from ingestion import pipeline
 from ingestion.models import Job, WatchedFolder
 from ingestion.sources import folder
@@ -25,6 +27,9 @@ MANY_BELLS = 20
 """More than the periodic tasks that may stand in the same queue, so that some of them are bells."""
 MAX_SECONDS_A_RING = 5
 """Then the thread rings again for itself: whoever stops the worker does not wait until the queue is empty."""
+MAX_SECONDS_AWAY = 10
+"""How long a database that restarts is waited for."""
+RECENTLY = timedelta(hours=2)
 
 
 def ring() -> None:
@@ -53,8 +58,23 @@ def work_once() -> bool:
     """Claim one job and do it. False if none was waiting."""
     job = Job.objects.claim()
     if job is not None:
-        do(job)
+        try:
+            do(job)
+        except (OperationalError, InterfaceError):
+            _give_back(job)
+            raise
     return job is not None
+
+
+def _give_back(job: Job) -> None:
+    """A database that went away is no fault of the picture. If it stays away, the lease brings the job back."""
+    ends = time.monotonic() + MAX_SECONDS_AWAY
+    while time.monotonic() < ends:
+        connection.close()
+        try:
+            return job.give_back()
+        except (OperationalError, InterfaceError):
+            time.sleep(0.5)
 
 
 def do(job: Job) -> None:
@@ -62,10 +82,12 @@ def do(job: Job) -> None:
         errors = pipeline.complete(job.image)
     except PictureError as error:
         job.refuse(str(error))
+    except DecoderBusy:
+        job.give_back()
     except Image.DoesNotExist:
         pass  # purged meanwhile, and the job with it
     except (OperationalError, InterfaceError):
-        raise  # the lease brings the job back when the database is
+        raise
     except Exception as error:  # a job must say why it failed, whatever it was
         logger.exception("Job %s failed", job.pk)
         job.finish(error=f"{error.__class__.__name__}: {error}")
@@ -81,7 +103,21 @@ def sweep() -> None:
         ring()
     Job.objects.sweep()
     originals.sweep_incoming()
+    unpublish(Image.objects.trashed().filter(trashed_at__gt=Now() - RECENTLY))
     purge_expired()
+
+
+@db_periodic_task(crontab(minute="23"))
+def unpublish_all() -> None:
+    """Every hour: the same for the whole trash. The gallery may have been off for days."""
+    unpublish(Image.objects.trashed())
+
+
+def unpublish(images: ImageQuerySet) -> None:
+    """Whoever put a picture into the trash may have died before its renditions were removed."""
+    for image in images.only("sha256", "width", "height").iterator():
+        if image.is_published:
+            image.unpublish()
 
 
 def purge_expired() -> None:
@@ -106,5 +142,4 @@ def watch() -> None:
 @db_task()
 def look_through(pk: int) -> None:
     """Look through one watched folder now."""
-    for watched in WatchedFolder.objects.filter(pk=pk):
-        folder.look_through(watched)
+    folder.look_through(WatchedFolder.objects.filter(pk=pk))

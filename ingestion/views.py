@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from gallery import originals
 from gallery.context import may_upload
-from gallery.models import Image, ImageSource
+from gallery.models import ImageSource
 from gallery.names import safe_name
 from gallery.originals import IncomingFile, StorageError
 from gallery.pages import refuse, render_page
@@ -34,7 +34,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
     context = {
         "folder_form": FolderForm(),
         "folders": WatchedFolder.objects.all(),
-        "counts": Job.objects.counts(),
+        "counts": Job.objects.unfinished(),
     }
     status = 200
     if request.method == "POST":
@@ -64,7 +64,7 @@ def _import_file(request: HttpRequest, file: UploadedFile) -> Outcome:
 
 def _origin(request: HttpRequest, name: str) -> Origin:
     by = request.user if request.user.is_authenticated else None
-    return Origin(ImageSource.Kind.UPLOAD, name, by=by)
+    return Origin(ImageSource.Kind.UPLOAD, name, by=by, may_restore=request.user.is_staff)
 
 
 @require_POST
@@ -100,8 +100,7 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 def _line(request: HttpRequest, outcome: Outcome) -> dict:
     """What the one who brought the file is told."""
-    twin = twin_of(outcome.image, request.user) if outcome.result == Result.STORED and outcome.image else None
-    return {"outcome": outcome, "image": outcome.image, "twin": twin}
+    return {"outcome": outcome, "image": outcome.image, "twin": twin_of(outcome, request.user)}
 
 
 def _json(line: dict) -> dict:
@@ -120,7 +119,10 @@ def _json(line: dict) -> dict:
 @require_safe
 def progress(request: HttpRequest) -> HttpResponse:
     """How much is waiting; the page asks again every second or two while there is something."""
-    context = {"counts": Job.objects.counts(), "ready": Image.objects.visible_to(request.user).count()}
+    if not may_upload(request):
+        # No way to the sign-in: a page that is polling would put that form in place of the figures.
+        return refuse(request, "Sign in to see what is being prepared.", 403)
+    context = {"counts": Job.objects.unfinished()}
     return render_page(request, "ingestion/progress.html", "ingestion/_progress.html", context)
 
 
@@ -133,7 +135,7 @@ def add_folder(request: HttpRequest) -> HttpResponse:
         context = {
             "folder_form": form,
             "folders": WatchedFolder.objects.all(),
-            "counts": Job.objects.counts(),
+            "counts": Job.objects.unfinished(),
         }
         return render(request, "ingestion/import.html", context, status=400)
     folder = form.watch()

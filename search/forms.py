@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.utils.datastructures import MultiValueDict
 
-from gallery.originals import IncomingFile
+from gallery.originals import IncomingFile, StorageError
 from gallery.pictures import PictureError
 from search.models import QueryPicture
 
@@ -18,12 +18,15 @@ class PictureForm:
         self.file: IncomingFile | None = files.get("picture")
 
     def accept(self) -> QueryPicture:
-        """PictureError if nothing came, or no picture."""
+        """PictureError if nothing came, or no picture; StorageError, one too, if the disk refuses it."""
         if self.file is None:
             raise PictureError("empty", "No picture came with this search. Choose a file first.")
         if self.file.error:
             raise self.file.error
-        return QueryPicture.accept(self.file.incoming)
+        try:
+            return QueryPicture.accept(self.file.incoming)
+        except OSError as error:
+            raise StorageError(error) from error
 
 
 class PageForm:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections, connection, transaction
 
+from gallery.models import Image
 from search import snapshots
 from search.engines import get_engine
 from search.engines._base import Engine
 from search.errors import EngineError
 from search.indexes._base import Index
-from search.models import Change, Feature
+from search.models import Change, Feature, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ BATCH = 20_000
 PENDING_ROWS, PENDING_SHARE = 2_000, 0.1
 """A snapshot is worth writing when so many rows, and such a share of all, are not in the last one."""
 SNAPSHOT_LOCK = 7342
+GAPS_SECONDS = 60
 
 
 class LiveIndex:
@@ -43,6 +46,10 @@ class LiveIndex:
         self._building: threading.Thread | None = None
         self._built, self._to_build = 0, 0
         self._build_error = ""
+        self.notice = ""
+        """What a reader should know of the answers: many pictures are missing after an upgrade."""
+        self._look_at = 0.0
+        """When to look for gaps again, on the monotonic clock; infinite when there are none."""
 
     def fresh(self, seconds: float) -> Index:
         """The index with every change that was committed before this call.
@@ -72,37 +79,62 @@ class LiveIndex:
                 return None
             last = self._last_change()
             if self.index is None or last < self.position:  # the database went back in time: another one, or restored
-                self._load(last)
+                self._load()
             if self.index is not None and last > self.position:
+                self._move_to_newer_snapshot(self.index)
                 self._catch_up(self.index)
-                self._move_to_newer_snapshot(last)
+            if self.index is not None and time.monotonic() >= self._look_at:
+                self._look_for_gaps(self.index)
             return self.index
+
+    def _look_for_gaps(self, index: Index) -> None:
+        """After an upgrade only the features of the new version count. Nothing is counted without old ones."""
+        features = Feature.objects.filter(engine=self.engine.name)
+        old = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
+        pictures = Image.objects.visible_to(AnonymousUser()).count() if old else 0
+        self.notice = ""
+        if len(index) < pictures:
+            share = 100 * len(index) // pictures
+            self.notice = f"{self.engine.label}: {share} % of the pictures are indexed; run manage.py reindex."
+        self._look_at = time.monotonic() + GAPS_SECONDS if self.notice else math.inf
 
     def _last_change(self) -> int:
         rows = Change.objects.filter(engine=self.engine.name, version=self.engine.version)
         return rows.order_by("-seq").values_list("seq", flat=True).first() or 0
 
-    def _load(self, last: int) -> None:
-        index = self.engine.new_index()
-        position = snapshots.read_newest(self.engine, index, self.root, at_most=last)
-        if position is not None:
-            self.index, self.position, self._loaded = index, position, position
-        elif last == 0:
-            self.index, self.position = index, 0
+    def _load(self) -> None:
+        if self._read_snapshot(self._known_snapshots()):
+            return
+        if self._last_change() == 0:
+            self.index, self.position, self._loaded = self.engine.new_index(), 0, 0
         else:
             self.index = None
             self._building = threading.Thread(target=self._build, name=f"build {self.engine.name}", daemon=True)
             self._building.start()
 
-    def _move_to_newer_snapshot(self, last: int) -> None:
-        """Another process may have written down what fills the memory of this one."""
-        newest = next(iter(snapshots.positions(snapshots.folder_of(self.engine, self.root))), 0)
-        if newest > self._loaded and self.worth_a_snapshot():
-            index = self.engine.new_index()
-            position = snapshots.read_newest(self.engine, index, self.root, at_most=last)
-            if position is not None:
-                self.index, self.position, self._loaded = index, position, position
-                self._catch_up(index)
+    def _known_snapshots(self) -> dict[int, str]:
+        """{position: id} of the snapshots that belong to this database as it is now."""
+        rows = Snapshot.objects.filter(engine=self.engine.name, version=self.engine.version)
+        rows = rows.filter(position__lte=self._last_change())
+        return {position: str(pk) for position, pk in rows.values_list("position", "id")}
+
+    def _read_snapshot(self, known: dict[int, str]) -> bool:
+        """Begin from the newest snapshot that is known and good. False, and all stays as it is, if there is none."""
+        index = self.engine.new_index()
+        position = snapshots.read_newest(self.engine, index, self.root, known)
+        if position is None:
+            return False
+        self.index, self.position, self._loaded = index, position, position
+        return True
+
+    def _move_to_newer_snapshot(self, index: Index) -> None:
+        """Another process may have written down what fills the memory of this one, or what it would catch up with."""
+        newest = next(iter(self._positions()), 0)
+        if newest > self._loaded and _many(index.pending + newest - self.position, index):
+            self._read_snapshot({p: id for p, id in self._known_snapshots().items() if p > self._loaded})
+
+    def _positions(self) -> list[int]:
+        return snapshots.positions(snapshots.folder_of(self.engine, self.root))
 
     def _build(self) -> None:
         """Read all features into a new index, on a connection of this thread."""
@@ -110,8 +142,8 @@ class LiveIndex:
             index = self.engine.new_index()
             position = self._read_all(index)
             with self._lock:
-                self.index, self.position = index, position
-        except (DatabaseError, ValueError, MemoryError) as error:
+                self.index, self.position, self._loaded = index, position, 0
+        except Exception as error:  # whatever it was, nobody else hears of it: the next search must say it
             logger.exception("The index of %s could not be built", self.engine.name)
             self._build_error = f"{self.engine.label}: the index could not be built: {error}"
         finally:
@@ -141,8 +173,11 @@ class LiveIndex:
             rows.clear()
 
     def _catch_up(self, index: Index) -> None:
-        """Apply the changes after ``position``; one statement, so that log and features are of one moment."""
-        with connection.cursor() as cursor:
+        """Apply the changes after ``position``; one statement, so that log and features are of one moment.
+
+        Through a cursor on the server, which lives in a transaction: there may be more changes than memory.
+        """
+        with transaction.atomic(), connection.chunked_cursor() as cursor:
             cursor.execute(
                 "SELECT c.seq, c.image_id, f.data FROM search_change c LEFT JOIN search_feature f"
                 " ON f.image_id = c.image_id AND f.engine = c.engine AND f.version = c.version"
@@ -159,37 +194,69 @@ class LiveIndex:
     def worth_a_snapshot(self) -> bool:
         if self.index is None or self.position == 0:
             return False
-        if not snapshots.positions(snapshots.folder_of(self.engine, self.root)):
+        if not self._positions():
             return len(self.index) > 0
-        return self.index.pending > max(PENDING_ROWS, PENDING_SHARE * len(self.index))
+        return _many(self.index.pending, self.index)
 
     def write_snapshot(self) -> bool:
-        """Write one unless another process is doing so. Later loads, here and elsewhere, begin from it."""
+        """Write one, so that later loads, here and elsewhere, begin from it.
+
+        False if nothing was written: another process is writing one, or there is no index of this log yet. OSError
+        when the disk is full or read-only; IndexDamaged if what was written cannot be read again. The index stays
+        usable.
+        """
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [SNAPSHOT_LOCK])
             if not cursor.fetchone()[0]:
                 return False
             try:
                 with self._lock:
-                    if self.index is None:
+                    if self.index is None or self.position > self._last_change():  # restored a moment ago
                         return False
-                    target = snapshots.write(self.engine, self.index, self.position, self.root)
+                    target = snapshots.write(self.engine, self.index, self.position, self.root, self._register())
                     self.index.read(target)
                     self._loaded = self.position
                 return True
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [SNAPSHOT_LOCK])
 
+    def _register(self) -> str:
+        """The id of a snapshot of the present position, known to the database before the files are there.
 
-@cache
+        What is foreign goes first: it would be in the way, and count among the newest. Under the snapshot lock.
+        """
+        known = self._known_snapshots()
+        snapshots.remove_foreign(self.engine, self.root, known)
+        if self.position in known:
+            return known[self.position]
+        new = Snapshot(engine=self.engine.name, version=self.engine.version, position=self.position)
+        with transaction.atomic():
+            # One of this position that was never finished, or was lost.
+            Snapshot.objects.filter(engine=new.engine, version=new.version, position=new.position).delete()
+            new.save(force_insert=True)
+        return str(new.pk)
+
+
+def _many(rows: int, index: Index) -> bool:
+    return rows > max(PENDING_ROWS, PENDING_SHARE * len(index))
+
+
+_all: dict[str, LiveIndex] = {}
+_all_lock = threading.Lock()
+
+
 def live_index(name: str) -> LiveIndex:
     """The index of the engine with this name in this process."""
-    return LiveIndex(get_engine(name), Path(settings.INDEX_ROOT))
+    with _all_lock:  # two first searches at once must not build two indexes
+        if name not in _all:
+            _all[name] = LiveIndex(get_engine(name), Path(settings.INDEX_ROOT))
+        return _all[name]
 
 
 def forget_all() -> None:
     """Drop the indexes of this process; the next search loads them again."""
-    live_index.cache_clear()
+    with _all_lock:
+        _all.clear()
 
 
 def close_stale_connection() -> None:

@@ -70,9 +70,10 @@ def retrieve(
     limit: int = LIMIT,
     engines: list[str] | None = None,
 ) -> Answer:
-    """Ask the engines (all, or those named) and fuse what they say into at most ``limit`` strong and weak matches.
+    """Ask the engines (all, or those named) and fuse what they say into at most ``limit`` matches, and as many weak.
 
-    An engine that fails or is late becomes a notice. QueryError if no engine can answer such a query at all.
+    An engine that fails or is late becomes a notice. QueryError if no engine can answer such a query at all;
+    django.db.Error if the database does not answer.
     """
     answer, asked = Answer(), _ask(query, limit, engines)
     if not asked:
@@ -94,6 +95,7 @@ def retrieve(
             # A leaf may fail in any way; the search still answers, and the log has the reason.
             logger.exception("The engine %s failed", engine.name)
             answer.notices.append(f"{engine.label}: this engine failed; the reason is in the log.")
+    answer.notices += [notice for engine, _ in asked if (notice := live_index(engine.name).notice)]
     voices = {engine.name: Voice(engine.weight, engine.cutoff) for engine, _ in asked}
     _fill(answer, fuse(hits, voices), user, limit)
     return answer

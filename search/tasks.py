@@ -25,10 +25,12 @@ def forget_queries() -> None:
 def write_snapshots() -> None:
     """Save the next process from reading all features again."""
     for name in all_engines():
-        live = live_index(name)
         try:
+            live = live_index(name)
             live.fresh(seconds=600)
             if live.worth_a_snapshot():
                 live.write_snapshot()
         except (EngineError, OSError) as error:
             logger.error("No snapshot of %s: %s", name, error)
+        except Exception:  # whatever a leaf raises: the next engine must still get its snapshot
+            logger.exception("No snapshot of %s", name)

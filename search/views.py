@@ -24,6 +24,7 @@ from search.models import QueryPicture
 from search.query import Query, parse_colours
 from search.retrieval import LIMIT, Answer, retrieve
 
+GONE = "This query is over: its picture is gone."
 STRIP = 12
 STRIPS = {
     "same": Grade.SAME,
@@ -64,6 +65,8 @@ def query(request: HttpRequest, token: str) -> HttpResponse:
     asked = get_object_or_404(QueryPicture.objects.alive(), token=token)
     try:
         picture = asked.picture()
+    except FileNotFoundError as error:  # forgotten a moment ago, or media/ was restored without it
+        raise Http404(GONE) from error
     except PictureError as error:
         return refuse(request, str(error), error.status)
     return _answer(request, Query(picture=picture), {"query": asked, "address": asked.get_absolute_url()})
@@ -115,7 +118,8 @@ def strip(request: HttpRequest, pk: int, grade: str) -> HttpResponse:
     if grade not in STRIPS:
         raise Http404("There is no such strip.")
     image = find_image(request, pk)
-    answer = retrieve(Query(image_id=image.pk), request.user)
+    # More than are shown: better grades come first, and a strip shows one grade.
+    answer = retrieve(Query(image_id=image.pk), request.user, limit=4 * STRIP)
     found = [f for f in answer.found if f.match.grade == STRIPS[grade]][:STRIP]
     context = {"image": image, "grade": STRIPS[grade], "found": found, "notices": answer.notices}
     return render_page(request, "search/strip.html", "search/_strip.html", context)
@@ -128,6 +132,8 @@ def query_picture(request: HttpRequest, token: str) -> HttpResponse:
     asked = get_object_or_404(QueryPicture.objects.alive(), token=token)
     try:
         return HttpResponse(webp(asked.picture(longest=720).pil()), content_type="image/webp")
+    except FileNotFoundError as error:
+        raise Http404(GONE) from error
     except PictureError as error:
         raise Http404(str(error)) from error
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ["gallery", "search", "ingestion"]
 PURE = [
     "gallery/decoder.py",
+    "gallery/disk.py",
     "gallery/exif.py",
     "gallery/justified.py",
     "gallery/names.py",

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from gallery.database.account import Account, account_for
 from gallery.database.programs import EmbeddedPostgresError, Programs, find_programs
+from gallery.disk import flush_folder
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class Cluster:
             raise EmbeddedPostgresError(f"No database could be made in {new}. {made.stdout.strip()}")
         new.rename(self.data)
         for folder in (self.folder, self.folder.parent):
-            _flush(folder)
+            flush_folder(folder)
 
     def _launch(self) -> None:
         logger.info("Starting PostgreSQL %s in %s", self._programs.major, self.data)
@@ -331,11 +332,3 @@ def _only_ours(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _flush(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 
 from gallery import originals
 from gallery.models import ImageSource
-from gallery.pictures import EXTENSION, PictureError
+from gallery.pictures import EXTENSION, DecoderBusy, PictureError
 from ingestion.models import KnownFile, WatchedFolder
 from ingestion.pipeline import Origin, Outcome, Result, import_blocks
 
@@ -25,9 +27,10 @@ EXTENSIONS = {f".{extension}" for extension in (*EXTENSION.values(), "jpeg", "ti
 SETTLED = 5
 """Seconds: a younger file in a watched folder may still be written to."""
 CHUNK = 500
-MAX_SECONDS_A_LOOK = 50
-"""Then the thread is given back: a first look through a large folder must not keep the jobs waiting for hours."""
-WATCH_LOCK = 7345
+MAX_SECONDS_A_LOOK = 30
+"""For all folders together. Then the thread is given back: the jobs need it for the other half of each minute."""
+MADE = {"renditions", "queries", ".incoming"}
+"""Folders in the media of a gallery whose pictures nobody brought."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,11 @@ def find(folder: Path) -> Iterator[Entry]:
 
     OSError if the folder itself cannot be read; what cannot be read inside is passed over. Links to files are
     followed, links to folders are not: they may lead in circles. The files of galleries are left out: each thumbnail
-    would be a new picture with new thumbnails.
+    would be a new picture with new thumbnails. Only their originals can be imported, by naming that folder.
     """
     os.listdir(folder)
+    if is_made_by_a_gallery(folder):
+        raise OSError(errno.EPERM, "A gallery keeps what it makes itself in this folder", str(folder))
     own = _own_folder(folder)
     for parent, folders, files in os.walk(folder):
         if {".incoming", "renditions"} <= set(folders):  # the media of another gallery
@@ -61,6 +66,17 @@ def find(folder: Path) -> Iterator[Entry]:
                 entry = _entry(os.path.join(parent, name))
                 if entry:
                     yield entry
+
+
+def is_made_by_a_gallery(folder: Path) -> bool:
+    """It lies in the renditions, the queries or the unfinished uploads of this gallery or of another one."""
+    real = folder.resolve()
+    return any(place.name in MADE and _is_media(place.parent) for place in (real, *real.parents))
+
+
+def _is_media(folder: Path) -> bool:
+    ours = folder == settings.MEDIA_ROOT.resolve()
+    return ours or ((folder / ".incoming").is_dir() and (folder / "renditions").is_dir())
 
 
 def _own_folder(folder: Path) -> str | None:
@@ -100,18 +116,20 @@ def _unknown(batch: list[Entry], again: bool) -> list[Entry]:
     return [entry for path, entry in names.items() if stamps.get(path) != entry.stamp]
 
 
-def import_entry(entry: Entry) -> Outcome:
+def import_entry(entry: Entry, may_restore: bool = False) -> Outcome:
     """Import one file and remember it, so that an interrupted import goes on where it was."""
-    origin = Origin(ImageSource.Kind.FOLDER, _text(entry.path))
+    origin = Origin(ImageSource.Kind.FOLDER, _text(entry.path), may_restore=may_restore)
     try:
         outcome = import_blocks(_blocks(entry.path), os.path.basename(entry.path), origin)
     except OSError as error:
         # Not remembered: the file may be readable the next time, or the disk have room again.
-        reason = PictureError("corrupt", f"This file cannot be imported now: {error.strerror or error}.")
-        return Outcome(os.path.basename(_text(entry.path)), Result.REFUSED, error=reason)
-    KnownFile.remember(
-        _text(entry.path), entry.stamp, result=str(outcome.result), reason=outcome.reason, image=outcome.image
-    )
+        reason = f"This file cannot be imported now: {error.strerror or error}."
+        return Outcome(os.path.basename(_text(entry.path)), Result.REFUSED, error=PictureError("corrupt", reason))
+    except DecoderBusy as error:
+        return Outcome(os.path.basename(_text(entry.path)), Result.REFUSED, error=PictureError("busy", str(error)))
+    # Without the image that lies in the trash: who names the folder again, on purpose, means this file too.
+    image = None if outcome.is_trashed else outcome.image
+    KnownFile.remember(_text(entry.path), entry.stamp, result=str(outcome.result), reason=outcome.reason, image=image)
     return outcome
 
 
@@ -126,47 +144,52 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def import_folder(folder: Path, report: Callable[[Entry, Outcome], None] = lambda entry, outcome: None) -> Counter[str]:
-    """Import what is new below a folder; {result: files}. OSError if the folder cannot be read."""
-    counts: Counter[str] = Counter()
-    for entry in new_entries(find(folder)):
-        outcome = import_entry(entry)
-        counts[str(outcome.result)] += 1
-        report(entry, outcome)
-    return counts
+class Clock:
+    """Runs for all folders of a look, from the first picture on: however long the way to it was, a look brings one."""
+
+    ends: float | None = None
+
+    def start(self) -> None:
+        if self.ends is None:
+            self.ends = time.monotonic() + MAX_SECONDS_A_LOOK
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends is not None and time.monotonic() > self.ends
 
 
 def watch_all() -> None:
     """Look through every watched folder: those of LOOKALIKE_WATCH and those named in the admin."""
     for path in settings.WATCH:
         WatchedFolder.objects.get_or_create(path=path)
-    for watched in WatchedFolder.objects.filter(active=True):
-        look_through(watched)
+    # Whoever has waited longest comes first: a folder that is never done does not starve the others.
+    look_through(WatchedFolder.objects.filter(active=True).order_by(F("last_scan").asc(nulls_first=True), "pk"))
 
 
-def look_through(watched: WatchedFolder) -> None:
+def look_through(folders: Iterable[WatchedFolder]) -> None:
     """Import what is new and settled. A folder that is away is told, and never makes anything disappear.
 
-    Does nothing while another worker looks through the same folder: the first time can take hours.
+    Does nothing while another look is going on: it can take hours, and the other threads have jobs to do.
     """
-    with _alone(watched) as alone:
-        if alone:
-            watched.result = _look(Path(watched.path))
+    with _alone() as alone:
+        clock = Clock()
+        for watched in folders if alone else ():
+            if clock.is_over:
+                break
+            watched.result = _look(Path(watched.path), clock)
             WatchedFolder.objects.filter(pk=watched.pk).update(result=watched.result, last_scan=Now())
 
 
-def _look(folder: Path) -> str:
+def _look(folder: Path, clock: Clock) -> str:
     """What came of it, in words."""
     counts: Counter[str] = Counter()
-    ends = None
     try:
         for entry in new_entries(find(folder)):
             if not _is_settled(entry):
                 continue
-            # The clock starts with the first picture: however long the way to it was, each look brings one.
-            ends = ends or time.monotonic() + MAX_SECONDS_A_LOOK
+            clock.start()
             counts[str(import_entry(entry).result)] += 1
-            if time.monotonic() > ends:
+            if clock.is_over:
                 return f"{_summary(counts)}, more to come"
     except OSError as error:
         return f"This folder cannot be read: {error.strerror}."
@@ -183,13 +206,13 @@ def _summary(counts: Counter[str]) -> str:
 
 
 @contextmanager
-def _alone(watched: WatchedFolder) -> Iterator[bool]:
-    """A lock that is gone with its connection, so that nobody is locked out by a worker that was killed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [WATCH_LOCK, watched.pk])
-        (alone,) = cursor.fetchone()
+def _alone() -> Iterator[bool]:
+    """A lock that the kernel drops with its process, so that nobody is locked out by a worker that was killed."""
+    settings.VAR.mkdir(parents=True, exist_ok=True)
+    with open(settings.VAR / "watch.lock", "wb") as file:
         try:
-            yield alone
-        finally:
-            if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [WATCH_LOCK, watched.pk])
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

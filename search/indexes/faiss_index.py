@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gallery.disk import flush_folder
 from search.indexes._base import Index, IndexDamaged
 from search.indexes._forms import FORMS, Form
 from search.threads import FARTHEST
@@ -114,7 +115,7 @@ class FaissIndex(Index):
         at = np.concatenate([kept, np.arange(len(state.delta.ids)) + len(state.alive)])[order]
         _write(folder / IDS, _ids_header(len(ids)), iter([ids[order]]))
         _write(folder / CODES, self._form.header(self.width, len(ids)), _gathered(state, at))
-        _flush(folder)
+        flush_folder(folder)
 
     def read(self, folder: Path) -> None:
         base = self._mapped(folder)
@@ -249,12 +250,3 @@ def _write(path: Path, header: bytes, chunks: Iterator[np.ndarray]) -> None:
             file.write(np.ascontiguousarray(chunk).data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    """A new file is only durable with its name."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from gallery import originals
 from gallery.models import Image
+from gallery.signals import image_trashed
 from ingestion.models import Job
 from ingestion.pipeline import Origin, complete, import_blocks
-from ingestion.tasks import sweep
+from ingestion.tasks import sweep, unpublish_all
 from tests.pictures import encode, photo
 
 
@@ -168,13 +169,61 @@ def test_the_same_picture_comes_in_again_after_a_purge(image: Image, client: Cli
     assert client.get(f"/image/{again.pk}/").status_code == 200
 
 
-def test_an_upload_of_the_same_bytes_takes_it_out_of_the_trash(image: Image):
+def test_it_does_not_come_back_by_itself(image: Image):
     data = originals.path_of(image.sha256, image.format).read_bytes()
     image.trash()
-    assert import_blocks([data], "x.jpg", Origin("upload", "x.jpg")).image == image
+    outcome = import_blocks([data], "x.jpg", Origin("upload", "x.jpg"))
+    assert (outcome.image, outcome.result) == (image, "known")
+    assert outcome.reason == "It lies in the trash; only staff can bring it back."
+    image.refresh_from_db()
+    assert image.trashed_at
+    assert not Job.objects.exists()
+
+
+def test_whoever_may_brings_it_back_with_the_same_bytes(image: Image):
+    data = originals.path_of(image.sha256, image.format).read_bytes()
+    image.trash()
+    outcome = import_blocks([data], "x.jpg", Origin("upload", "x.jpg", may_restore=True))
+    assert (outcome.image, outcome.reason) == (image, "")
     image.refresh_from_db()
     assert image.trashed_at is None
     assert Job.objects.filter(image=image).exists()
+
+
+def test_it_is_told_within_the_transaction(image: Image):
+    told = []
+
+    def listen(image: Image, **kwargs) -> None:
+        told.append((image.pk, connection.in_atomic_block))
+        raise ZeroDivisionError
+
+    image_trashed.connect(listen)
+    try:
+        with suppress(ZeroDivisionError):
+            image.trash()
+    finally:
+        image_trashed.disconnect(listen)
+    assert told == [(image.pk, True)]
+    image.refresh_from_db()
+    assert image.trashed_at is None  # what listens and the trash happen together or not at all
+    assert files(image) == (True, True)
+
+
+@pytest.mark.parametrize(("days", "look"), [(0, sweep), (3, unpublish_all)])
+def test_the_sweep_finishes_what_a_process_that_died_began(image: Image, days: float, look):
+    age(image, days)  # trashed, and nothing else
+    assert files(image) == (True, True)
+    look.call_local()
+    assert files(image) == (True, False)
+
+
+def test_what_was_taken_out_meanwhile_keeps_its_fresh_renditions(image: Image):
+    late = Image.objects.get(pk=image.pk)
+    image.trash()
+    image.restore()
+    complete(image)
+    late.unpublish()  # a removal that comes late: of the sweep, or of the one who trashed it
+    assert files(image) == (True, True)
 
 
 def test_a_job_that_is_late_makes_nothing_public_of_what_is_in_the_trash(transactional_db):

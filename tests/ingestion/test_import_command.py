@@ -252,3 +252,40 @@ def test_the_media_of_the_gallery_are_not_imported(folder, run, settings):
     run(wait=True)
     assert stored_files("renditions")
     assert "1 files: 0 stored, 0 already here, 0 refused, 1 seen before." in run()[0]
+
+
+@pytest.mark.parametrize("inside", ["renditions", ".incoming", "queries"])
+def test_what_a_gallery_makes_itself_is_not_imported(run, settings, tmp_path, inside):
+    other = tmp_path / "other" / "media"
+    for media in (settings.MEDIA_ROOT, other):
+        for made in ("renditions", ".incoming", inside):
+            (media / made).mkdir(parents=True, exist_ok=True)
+        put(media / inside, a=1)
+        with pytest.raises(CommandError, match="A gallery keeps what it makes itself in this folder"):
+            run(media / inside)
+    assert not Image.objects.exists()
+
+
+def test_a_folder_with_such_a_name_elsewhere_is_imported(folder, run):
+    (folder / "renditions").mkdir()
+    put(folder / "renditions", a=1)
+    assert "1 stored" in run(folder / "renditions")[0]
+
+
+def test_the_originals_of_the_gallery_bring_back_what_an_older_database_does_not_know(folder, run, settings):
+    """What is in its trash stays there, and no file is changed."""
+    put(folder, a=1, b=2, c=3)
+    run(wait=True)
+    _kept, trashed, lost = Image.objects.order_by("id")
+    trashed.trash()
+    Image.objects.filter(pk=lost.pk).delete()  # as in a backup that is older than the picture
+    files = stored_files()
+    out, err = run(settings.MEDIA_ROOT / "originals", wait=True)
+    assert ("1 stored" in out, err) == (True, "")
+    back = Image.objects.get(sha256=lost.sha256)
+    assert (back.state, back.trashed_at) == ("ready", None)
+    assert back.thumbnail.path.exists()
+    trashed.refresh_from_db()
+    assert trashed.trashed_at
+    assert stored_files() == files
+    assert Image.objects.count() == 3

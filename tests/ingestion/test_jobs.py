@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from huey.contrib.djhuey import HUEY
 
 from gallery.models import Image
-from ingestion import tasks
+from gallery.pictures import DecoderBusy
+from ingestion import pipeline, tasks
 from ingestion.annotators import all_annotators
 from ingestion.annotators._base import Annotator
 from ingestion.models import KEEP_DONE, MAX_ATTEMPTS, MAX_ERROR, Job
@@ -232,6 +233,13 @@ class TestRetry:
         assert Job.objects.get().state == "queued"
 
 
+def test_what_is_done_is_not_counted_for_the_progress():
+    states = ("queued", "running", "done", "failed", "quarantined")
+    for seed, state in enumerate(states):
+        bring_image(seed).jobs.update(state=state)
+    assert Job.objects.unfinished() == {"queued": 1, "running": 1, "done": 0, "failed": 1, "quarantined": 1}
+
+
 def test_it_counts_every_state(job):
     assert Job.objects.counts() == {"queued": 1, "running": 0, "done": 0, "failed": 0, "quarantined": 0}
     claimed()
@@ -368,13 +376,30 @@ class TestWork:
             patch.setitem(all_engines(), "phash", Cutting())
             with pytest.raises(tasks.OperationalError):
                 tasks.work_once()
-        connection.close()
         job.refresh_from_db()
-        assert (job.state, job.error) == ("running", "")
-        expire_leases()
+        assert (job.state, job.error, job.attempts) == ("queued", "", 0)
+        assert 0 < seconds_to_wait(job) <= 10
+        sql("UPDATE ingestion_job SET not_before = now()")
         assert tasks.work_once()
         job.refresh_from_db()
-        assert (job.state, job.attempts) == ("done", 2)
+        assert (job.state, job.attempts) == ("done", 1)
+
+    def test_a_job_that_another_worker_has_is_not_given_back(self, job):
+        late = claimed()
+        expire_leases()
+        claimed()
+        late.give_back()
+        job.refresh_from_db()
+        assert (job.state, job.attempts) == ("running", 2)
+
+    def test_a_busy_decoder_is_not_the_fault_of_the_picture(self, job, monkeypatch):
+        def busy(*args, **kwargs):
+            raise DecoderBusy
+
+        monkeypatch.setattr(pipeline, "decode", busy)
+        assert tasks.work_once()
+        job.refresh_from_db()
+        assert (job.state, job.error, job.attempts) == ("queued", "", 0)
 
 
 def test_enqueue_of_the_pipeline_is_idempotent(job):

@@ -20,7 +20,7 @@ from ingestion import tasks
 from ingestion.annotators import all_annotators
 from ingestion.annotators._base import Annotator
 from ingestion.models import Job
-from ingestion.pipeline import Origin, complete, import_blocks, taken_at, twin_of
+from ingestion.pipeline import IN_TRASH, Origin, complete, import_blocks, taken_at, twin_of
 from search.engines import all_engines
 from search.engines.phash import PHash
 from search.models import Feature
@@ -208,10 +208,28 @@ class TestRepair:
 
 
 class TestTrash:
-    def test_the_same_bytes_take_it_out(self, add):
+    def test_the_same_bytes_leave_it_there(self, add):
         image = add(1)
         image.trash()
         outcome = bring(data(1))
+        assert (outcome.result, outcome.image, outcome.reason) == ("known", image, IN_TRASH)
+        assert not tasks.work_once()
+        image.refresh_from_db()
+        assert image.trashed_at
+        assert stored_files("renditions") == []
+
+    def test_bytes_that_mend_its_file_leave_it_there(self, add):
+        image = add(1)
+        image.trash()
+        originals.remove(image.sha256, image.format)
+        assert bring(data(1)).reason == IN_TRASH
+        assert original(image) == data(1)
+        assert not Job.objects.exists()
+
+    def test_the_same_bytes_take_it_out_where_they_may(self, add):
+        image = add(1)
+        image.trash()
+        outcome = bring(data(1), may_restore=True)
         assert (outcome.result, outcome.image.trashed_at, outcome.image.state) == ("known", None, "new")
         assert tasks.work_once()
         image.refresh_from_db()
@@ -296,23 +314,29 @@ class TestPurge:
 class TestTwin:
     def test_it_works(self, add):
         first = add(1)
-        second = bring_image(data(1, quality=40))
-        assert second != first
+        second = bring(data(1, quality=40))
+        assert second.image != first
         assert twin_of(second, AnonymousUser()) == first
 
     def test_it_finds_none_for_another_picture(self, add):
         add(1)
-        assert twin_of(bring_image(2), AnonymousUser()) is None
+        assert twin_of(bring(2), AnonymousUser()) is None
 
     def test_it_never_names_a_picture_that_the_reader_may_not_see(self, add):
         add(1).trash()
-        assert twin_of(bring_image(data(1, quality=40)), AnonymousUser()) is None
+        assert twin_of(bring(data(1, quality=40)), AnonymousUser()) is None
 
-    def test_it_handles_a_picture_that_is_gone_already(self, add):
+    def test_it_needs_the_file_no_more(self, add):
+        first = add(1)
+        outcome = bring(data(1, quality=40))
+        originals.remove(outcome.image.sha256, outcome.image.format)
+        assert twin_of(outcome, AnonymousUser()) == first
+        assert "pixels" not in repr(outcome)
+
+    def test_it_finds_none_for_what_was_not_stored(self, add):
         add(1)
-        image = bring_image(data(1, quality=40))
-        originals.remove(image.sha256, image.format)
-        assert twin_of(image, AnonymousUser()) is None
+        assert twin_of(bring(data(1)), AnonymousUser()) is None
+        assert twin_of(bring(b"no picture"), AnonymousUser()) is None
 
 
 class TestComplete:

@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.test.utils import CaptureQueriesContext
 
 from gallery import originals
 from gallery.models import Image
@@ -248,20 +250,129 @@ class TestMembers:
         assert post(client, ("a.jpg", data(2)), csrfmiddlewaretoken=token).status_code == 200
 
 
+class TestTrash:
+    def test_only_staff_bring_it_back(self, as_member, as_admin, add):
+        image = add(1)
+        image.trash()
+        response = send(as_member, data(1))
+        assert (response.status_code, response.json()["result"]) == (200, "known")
+        assert response.json()["detail"] == "It lies in the trash; only staff can bring it back."
+        line = send(as_member, data(1), Accept="text/html").content.decode()
+        assert "It lies in the trash; only staff can bring it back." in line
+        assert f"/image/{image.pk}/" not in line
+        image.refresh_from_db()
+        assert image.trashed_at
+        assert send(as_admin, data(1)).json()["detail"] == ""
+        image.refresh_from_db()
+        assert image.trashed_at is None
+
+
+class TestWhoMayFillTheDisk:
+    """A form is read before its view is asked: what it may hold is decided by its address and its sender."""
+
+    LARGE = b"x" * 3 * 2**20
+
+    def send(self, client: Client, path: str, *contents: bytes, strict: bool = True, **headers: str):
+        """(answer, bytes read, files that were opened in .incoming meanwhile)"""
+        opened: list[str] = []
+        client.handler.enforce_csrf_checks = strict
+        files = [SimpleUploadedFile(f"{n}.jpg", content) for n, content in enumerate(contents)]
+        form = encode_multipart(BOUNDARY, {"files" if path == "/import/" else "picture": files})
+        body = Watching(form, opened)
+        extra = {"wsgi.input": body, "CONTENT_LENGTH": str(len(form)), "CONTENT_TYPE": MULTIPART_CONTENT}
+        response = client.generic("POST", path, b"", headers=headers, **extra)
+        assert stored_files(".incoming") == []
+        return response, body.tell(), opened
+
+    @pytest.mark.parametrize(
+        "path", ["/login/", "/", "/nowhere/", "/admin/login/", "/import/file/", "/search/colours/", "/import/folder/"]
+    )
+    def test_a_large_form_is_not_read_where_no_file_is_taken(self, client, path):
+        response, read, opened = self.send(client, path, self.LARGE)
+        assert (response.status_code, read, opened) == (413, 0, [])
+        assert "This address takes no files." in response.content.decode()
+
+    @pytest.mark.parametrize("path", ["/login/", "/admin/login/", "/import/file/", "/import/", "/search/colours/"])
+    def test_a_file_in_a_small_form_is_passed_over(self, client, path):
+        response, _, opened = self.send(client, path, b"x" * 2**19, b"x" * 2**19)
+        assert response.status_code in (302, 403)
+        assert opened == []
+
+    def test_nor_by_staff(self, as_admin):
+        response, read, opened = self.send(as_admin, "/admin/ingestion/watchedfolder/add/", self.LARGE)
+        assert (response.status_code, read, opened) == (413, 0, [])
+
+    def test_an_import_requires_one_who_may(self, client, as_member):
+        response, read, opened = self.send(client, "/import/", self.LARGE)
+        assert (response.status_code, read, opened) == (403, 0, [])
+        assert "Sign in to add pictures." in response.content.decode()
+        response, _, opened = self.send(as_member, "/import/", self.LARGE, strict=False)
+        assert response.status_code == 415  # read, and no picture
+        assert opened
+
+    def test_a_search_takes_one_file(self, client, settings):
+        response, _, opened = self.send(client, "/search/", *[b"x" * 300_000] * 8, strict=False)
+        assert response.status_code == 415
+        assert len(opened) == 1
+
+    def test_a_search_is_not_read_beyond_one_file(self, client, settings):
+        settings.MAX_BYTES = 2**20
+        response, read, opened = self.send(client, "/search/", self.LARGE)
+        assert (response.status_code, read, opened) == (413, 0, [])
+        assert "larger than 1 MiB" in response.content.decode()
+        response, *_ = self.send(client, "/search/", self.LARGE, Accept="application/json")
+        assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+    @pytest.mark.parametrize("length", ["", "-1", "many"])
+    def test_it_handles_any_length(self, client, length):
+        extra = {"CONTENT_LENGTH": length, "CONTENT_TYPE": MULTIPART_CONTENT}
+        assert client.generic("POST", "/search/", b"", **extra).status_code == 400
+
+    def test_a_form_without_files_works_as_before(self, client, member):
+        form = {"username": "alice", "password": "open sesame 12"}
+        assert client.post("/login/", form).status_code == 302
+
+
+class Watching(BytesIO):
+    """A body that notes what lies in .incoming while it is read."""
+
+    def __init__(self, content: bytes, seen: list[str]) -> None:
+        super().__init__(content)
+        self.seen = seen
+
+    def read(self, *args, **kwargs):
+        block = super().read(*args, **kwargs)
+        self.seen += set(stored_files(".incoming")) - set(self.seen)
+        return block
+
+
 class TestProgress:
-    def test_it_works(self, client):
+    def test_it_works(self, as_member):
         image = bring_image(1)
-        assert "1 picture" in client.get("/import/progress/").content.decode()
-        assert "being prepared" in client.get("/import/progress/").content.decode()
+        page = as_member.get("/import/progress/").content.decode()
+        assert "1 picture is being prepared" in page
         image.jobs.update(state="done")
         Image.objects.update(state="ready")
-        page = client.get("/import/progress/").content.decode()
-        assert "1 picture" in page
+        page = as_member.get("/import/progress/").content.decode()
         assert "being prepared" not in page
+        assert "Nothing is waiting" in page
 
-    def test_htmx_gets_the_part(self, client):
-        assert "<html" in client.get("/import/progress/").content.decode()
-        assert "<html" not in client.get("/import/progress/", headers={"HX-Request": "true"}).content.decode()
+    def test_htmx_gets_the_part(self, as_member):
+        assert "<html" in as_member.get("/import/progress/").content.decode()
+        assert "<html" not in as_member.get("/import/progress/", headers={"HX-Request": "true"}).content.decode()
+
+    def test_it_requires_one_who_may_add(self, client, settings):
+        response = client.get("/import/progress/")
+        assert response.status_code == 403
+        assert "Sign in to see what is being prepared." in response.content.decode()
+        settings.UPLOADS = "anyone"
+        assert client.get("/import/progress/").status_code == 200
+
+    def test_it_looks_at_no_picture_and_at_no_job_that_is_done(self, as_member):
+        with CaptureQueriesContext(connection) as asked:
+            as_member.get("/import/progress/")
+        assert not [q["sql"] for q in asked if "gallery_image" in q["sql"]]
+        assert all("WHERE" in q["sql"] for q in asked if "ingestion_job" in q["sql"])
 
     def test_staff_hear_of_failures(self, as_admin):
         bring_image(1).jobs.update(state="failed")

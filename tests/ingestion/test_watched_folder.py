@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from huey.contrib.djhuey import HUEY
 
 from gallery.models import Image
@@ -122,19 +123,20 @@ def test_the_folders_of_the_settings_are_watched(folder, settings):
     assert look() == "nothing new"
 
 
-def test_two_workers_never_look_through_one_folder_at_once(folder, watched):
-    """The first look can take hours, and each minute another one would begin."""
+def test_two_workers_never_look_at_once(folder, watched):
+    """The first look can take hours, and each minute another one would begin until no thread does jobs."""
     put(folder, "a.jpg", 1)
     inside, leave = threading.Event(), threading.Event()
 
     def one(number: int) -> bool:
         if number == 0:
-            with source._alone(watched) as alone:
+            with source._alone() as alone:
                 inside.set()
                 leave.wait(30)
                 return alone
         inside.wait(30)
         tasks.watch.call_local()
+        tasks.look_through.call_local(watched.pk)
         leave.set()
         return Image.objects.exists()
 
@@ -150,6 +152,48 @@ def test_a_long_look_gives_its_thread_back_and_goes_on_the_next_time(folder, wat
     assert look() == "1 stored, more to come"
     assert look() == "nothing new"
     assert Image.objects.count() == 2
+
+
+def test_all_folders_share_one_look_and_take_turns(folder, watched, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "MAX_SECONDS_A_LOOK", 0)
+    other = WatchedFolder.objects.create(path=str(tmp_path / "zoo"))
+    (tmp_path / "zoo").mkdir()
+    for seed in (1, 2):
+        put(folder, f"{seed}.jpg", seed)
+        put(tmp_path / "zoo", f"{seed}.jpg", seed + 10)
+    counts = []
+    for _ in range(4):
+        tasks.watch.call_local()
+        counts.append(
+            [Image.objects.filter(sources__address__startswith=f.path).count() for f in (watched, other)],
+        )
+    assert counts == [[1, 0], [1, 1], [2, 1], [2, 2]]
+
+
+def test_a_trashed_picture_does_not_come_back_by_itself(folder, watched):
+    put(folder, "a.jpg", 1)
+    look()
+    image = Image.objects.get()
+    image.trash()
+    (folder / "a.jpg").rename(folder / "renamed.jpg")
+    assert look() == "1 known"
+    image.refresh_from_db()
+    assert image.trashed_at
+    assert KnownFile.objects.get(path=f"{folder}/renamed.jpg").reason.startswith("It lies in the trash")
+    assert look() == "nothing new"
+    call_command("import", str(folder))
+    image.refresh_from_db()
+    assert image.trashed_at is None
+
+
+@pytest.mark.parametrize("inside", ["renditions", ".incoming", "queries", "renditions/ab"])
+def test_what_a_gallery_makes_itself_is_never_watched(settings, inside):
+    place = settings.MEDIA_ROOT / inside
+    place.mkdir(parents=True)
+    put(place, "a.webp", 1)
+    WatchedFolder.objects.create(path=str(place))  # by an older version, or by LOOKALIKE_WATCH
+    assert look() == "This folder cannot be read: A gallery keeps what it makes itself in this folder."
+    assert not Image.objects.exists()
 
 
 class TestForm:
@@ -250,6 +294,24 @@ class TestPage:
 
     def test_members_see_no_folder(self, watched, as_member):
         assert watched.path not in as_member.get("/import/").content.decode()
+
+    def test_the_admin_checks_the_folder(self, folder, settings, as_admin):
+        (settings.MEDIA_ROOT / "renditions").mkdir(parents=True)
+        for path, sentence in {
+            str(settings.MEDIA_ROOT / "renditions"): "The gallery keeps its own files in this folder.",
+            "/": "That is the whole machine.",
+            "pictures": "Write the whole path",
+        }.items():
+            response = as_admin.post("/admin/ingestion/watchedfolder/add/", {"path": path, "active": "on"})
+            assert response.status_code == 200
+            assert sentence in response.content.decode()
+        as_admin.post("/admin/ingestion/watchedfolder/add/", {"path": f"{folder}/", "active": "on"})
+        assert WatchedFolder.objects.get().path == str(folder)
+
+    def test_the_admin_pauses_a_folder_that_is_away(self, folder, watched, as_admin):
+        folder.rmdir()
+        as_admin.post(f"/admin/ingestion/watchedfolder/{watched.pk}/change/", {"path": watched.path})
+        assert not WatchedFolder.objects.get().active
 
     def test_the_admin_looks_now(self, folder, watched, as_admin):
         HUEY.storage.flush_all()

@@ -116,6 +116,22 @@ class TestReindex:
         run("reindex", "phash")
         assert not Feature.objects.filter(version=999).exists()
 
+    def test_features_of_another_version_stay_while_a_picture_lacks_the_new_one(self, add):
+        image, lost = add(1), add(2)
+        for one in (image, lost):
+            Feature.objects.create(image=one, engine="phash", version=999, data=b"x")
+        Feature.objects.filter(image=lost, engine="phash", version=get_engine("phash").version).delete()
+        originals.path_of(lost.sha256, lost.format).unlink()
+        out, _ = run("reindex", "phash")
+        assert "1 without a feature" in out
+        assert Feature.objects.filter(version=999).count() == 2
+
+    def test_all_keeps_the_old_feature_where_an_engine_fails(self, add, monkeypatch):
+        add(1)
+        monkeypatch.setattr(type(get_engine("phash")), "extract", lambda *args: 1 / 0)
+        out, _ = run("reindex", "phash", "--all")
+        assert "1 pictures in the index, 1 without a feature" in out
+
     def test_it_writes_a_snapshot(self, add, settings):
         add(1)
         run("reindex", "phash")

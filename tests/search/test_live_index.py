@@ -5,6 +5,8 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 
 from gallery.pictures import decode
-from search import live_index, snapshots
-from search.engines import get_engine
+from search import live_index, snapshots, tasks
+from search.engines import all_engines, get_engine
 from search.errors import EngineError
-from search.models import Change, Feature
+from search.indexes._base import IndexDamaged
+from search.models import Change, Feature, Snapshot
 from search.query import Query
 from search.retrieval import retrieve
 from tests.pictures import encode, photo
@@ -164,6 +167,51 @@ def test_a_snapshot_from_a_later_state_of_the_database_is_refused(three):
     assert finds(1) == [three[0].pk]
 
 
+@pytest.mark.parametrize("restored", [lambda rows: rows.delete(), lambda rows: rows.update(id=uuid.uuid4())])
+def test_a_snapshot_of_a_lost_future_is_never_used(add, three, restored):
+    """A backup was restored, and its log has passed the position of the snapshot, with other content."""
+    lost = newest()
+    restored(Snapshot.objects.all())  # no snapshot, or another one, was written at this place after the backup
+    Feature.objects.filter(image=three[2]).update(data=Feature.objects.get(image=three[0], engine=ENGINE).data)
+    Change.objects.filter(image_id=three[2].pk, engine=ENGINE).update(seq=int(lost.name))
+    restart()
+    assert finds(3) == []
+    assert sorted(finds(1)) == [three[0].pk, three[2].pk]
+    assert lost.exists()  # only who holds the snapshot lock removes it
+    assert live().write_snapshot()
+    restart()
+    assert finds(3) == []
+    assert live()._loaded == int(lost.name)
+
+
+def test_a_snapshot_that_cannot_be_read_just_now_is_kept(three, monkeypatch):
+    def many_open_files(path):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(snapshots, "_checksums", many_open_files)
+    restart()
+    assert finds(3) == [three[2].pk]
+    assert newest().exists()
+    monkeypatch.undo()
+
+
+def test_it_does_not_remove_a_snapshot_that_is_newer_than_what_it_read(add, three, monkeypatch):
+    """Another process stores a picture and writes it down between two looks of this one."""
+    mine = live_index.LiveIndex(get_engine(ENGINE), live().root)
+    read = mine._read_snapshot
+
+    def overtaken(known):
+        add(4)
+        live().fresh(5)
+        assert live().write_snapshot()
+        return read(known)
+
+    monkeypatch.setattr(mine, "_read_snapshot", overtaken)
+    assert len(mine.fresh(5)) == 3  # what was committed before the call
+    assert len(snapshots.positions(folder())) == 2
+    assert len(mine.fresh(5)) == 4
+
+
 def test_a_running_process_notices_that_the_database_went_back(three):
     assert finds(3) == [three[2].pk]
     Feature.objects.filter(image=three[2]).delete()
@@ -219,6 +267,80 @@ def test_a_process_moves_to_the_snapshot_of_another(add, three, monkeypatch):
     monkeypatch.setattr(live_index, "PENDING_ROWS", 0)
     assert len(mine.fresh(5)) == 4
     assert mine.index.pending == 0
+
+
+def test_it_moves_before_it_catches_up(add, three, monkeypatch):
+    """What another has written down already need not be read row by row."""
+    mine = live()
+    mine.fresh(5)
+    for seed in (4, 5, 6):
+        add(seed)
+    other = live_index.LiveIndex(get_engine(ENGINE), mine.root)
+    other.fresh(5)
+    other.write_snapshot()
+    monkeypatch.setattr(live_index, "PENDING_ROWS", 0)
+    before = mine._built
+    assert len(mine.fresh(5)) == 6
+    assert mine._built == before
+
+
+def test_it_catches_up_through_a_cursor_on_the_server(add, three, monkeypatch):
+    """There may be more changes than memory: only BATCH rows are here at a time."""
+    live().fresh(5)
+    for seed in (4, 5, 6):
+        add(seed)
+    monkeypatch.setattr(live_index, "BATCH", 2)
+    pieces, held = [], []
+    put = live_index.LiveIndex._add
+
+    def watched(self, index, rows):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_cursors")
+            held.append(cursor.fetchone()[0])
+        pieces.append(len(rows))
+        put(self, index, rows)
+
+    monkeypatch.setattr(live_index.LiveIndex, "_add", watched)
+    assert len(live().fresh(5)) == 6
+    assert pieces == [2, 1]
+    assert held == [1, 1]
+
+
+def test_a_build_that_fails_in_any_way_is_said(three, monkeypatch):
+    shutil.rmtree(folder())
+    restart()
+    monkeypatch.setattr(live(), "_read_all", lambda index: [][0])
+    with pytest.raises(EngineError, match="could not be built"):
+        live().fresh(5)
+
+
+def test_one_engine_that_fails_does_not_cost_the_others_their_snapshot(add, monkeypatch):
+    add(1)
+    first, *others = all_engines()
+
+    def damaged():
+        raise IndexDamaged("unreadable")
+
+    monkeypatch.setattr(live_index.live_index(first), "write_snapshot", damaged)
+    tasks.write_snapshots.call_local()
+    for name in others:
+        assert snapshots.positions(snapshots.folder_of(get_engine(name), django_settings.INDEX_ROOT))
+
+
+def test_two_first_searches_get_one_index(transactional_db, monkeypatch):
+    class Slow(live_index.LiveIndex):
+        def __init__(self, *args):
+            threading.Event().wait(0.1)
+            super().__init__(*args)
+
+    monkeypatch.setattr(live_index, "LiveIndex", Slow)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(live())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got[0] is got[1]
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(three, monkeypatch):

@@ -7,9 +7,11 @@ from django.contrib.auth.models import AnonymousUser
 from PIL import ImageOps
 
 from gallery.pictures import decode
+from search import live_index
 from search.engines import all_engines, get_engine
 from search.engines._base import Grade
 from search.errors import EngineError, QueryError
+from search.models import Feature, images_without, store_features
 from search.query import Query, parse_colours
 from search.retrieval import retrieve
 from tests.pictures import encode, photo
@@ -56,6 +58,35 @@ def test_it_hides_what_this_reader_may_not_see(add):
     image = add(1)
     image.trash()
     assert found(ask(photo(1))) == []
+
+
+def test_trashed_copies_do_not_crowd_out_the_visible_one(add):
+    for quality in range(60, 90):
+        add(photo(1), quality=quality).trash()
+    visible = add(photo(1), quality=20)  # the farthest of all
+    assert found(ask(photo(1), limit=5)) == [visible.pk]
+
+
+def test_what_lies_in_the_trash_gets_no_feature(add):
+    image = add(1)
+    image.trash()
+    assert not image.features.exists()
+    assert store_features(image, decode(encode(photo(1)))) == []
+    assert not image.features.exists()
+    assert not any(images_without(engine).exists() for engine in all_engines().values())
+
+
+def test_it_says_that_an_upgrade_is_not_complete(add, monkeypatch):
+    images = [add(seed) for seed in (1, 2, 3)]
+    engine = get_engine("color")
+    Feature.objects.filter(engine="color").exclude(image=images[0]).update(version=engine.version + 1)
+    sentence = f"{engine.label}: 33 % of the pictures are indexed; run manage.py reindex."
+    assert ask(photo(1)).notices == [sentence]
+    for image in images[1:]:
+        store_features(image, decode(encode(photo(4))))
+    assert ask(photo(1)).notices == [sentence]  # looked up once a minute, not for each search
+    monkeypatch.setattr(live_index.live_index("color"), "_look_at", 0.0)
+    assert ask(photo(1)).notices == []
 
 
 def test_it_finds_a_picture_again_that_came_out_of_the_trash(add):

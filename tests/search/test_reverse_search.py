@@ -1,17 +1,26 @@
 """Bring a picture to /search/, get an address with the answer."""
 
 import io
+import os
 import re
+import subprocess
+import sys
+import time
 from datetime import timedelta
+from pathlib import Path
+from queue import LifoQueue
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models.functions import Now
 from django.test import Client
 from PIL import Image, ImageOps
 
+from gallery import children
 from gallery.models import Image as GalleryImage
-from search import tasks
+from gallery.pictures import decode
+from search import models, tasks
 from search.models import QueryPicture
 from tests.pictures import encode, photo
 
@@ -153,6 +162,95 @@ def test_a_living_query_is_not_swept(client):
     asked(client, encode(photo(1)))
     tasks.forget_queries.call_local()
     assert QueryPicture.objects.get().path.exists()
+
+
+def test_only_a_small_picture_is_kept_of_a_large_one(client):
+    """Each reader of the answer has it decoded: a bomb of 38 bytes must not cost its 100 megapixels again."""
+    exif = Image.Exif()
+    exif[0x010E] = "a secret place"
+    large = encode(photo(1, 2400, 1800), exif=exif)
+    asked(client, large)
+    query = QueryPicture.objects.get()
+    with Image.open(query.path) as kept:
+        assert kept.size == (1600, 1200)
+    assert b"secret" not in query.path.read_bytes()
+    picture = query.picture()
+    assert (query.format, query.width, query.height) == ("JPEG", 2400, 1800)
+    assert (picture.format, picture.width, picture.height) == ("JPEG", 2400, 1800)
+    # Not a bit is lost, so the engines answer as if they had seen what came.
+    assert np.array_equal(picture.pixels, decode(large, longest=1600).pixels)
+    assert [path.name for path in query.path.parent.iterdir()] == [query.token]
+
+
+def test_what_is_kept_may_be_larger_than_an_upload(client, settings):
+    data = encode(photo(1), quality=30)
+    settings.MAX_BYTES = 2 * len(data)
+    address = asked(client, data)
+    assert QueryPicture.objects.get().path.stat().st_size > settings.MAX_BYTES
+    assert client.get(address).status_code == 200
+
+
+def test_a_full_disk_is_said(client, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(models, "_write_whole", full)
+    response = ask(client, encode(photo(1)))
+    assert response.status_code == 507
+    assert "No space left" in text(response)
+    assert not QueryPicture.objects.exists()
+
+
+def test_a_query_whose_file_is_gone_is_over(client):
+    address = asked(client, encode(photo(1)))
+    QueryPicture.objects.get().path.unlink()
+    assert client.get(address).status_code == 404
+    assert client.get(f"{address}picture/").status_code == 404
+
+
+def test_files_that_a_crash_left_are_swept_when_they_are_old(client, settings):
+    asked(client, encode(photo(1)))
+    query = QueryPicture.objects.get()
+    old, part, new = (query.path.with_name(name) for name in ("old", ".old.part", "new"))
+    for path in (old, part, new):
+        path.write_bytes(b"x")
+    ago = time.time() - settings.QUERY_HOURS * 3600 - 60
+    for path in (old, part, query.path):
+        os.utime(path, (ago, ago))
+    tasks.forget_queries.call_local()
+    assert sorted(query.path.parent.iterdir()) == sorted([new, query.path])
+
+
+class TestWhenEveryDecoderIsBusy:
+    @pytest.fixture
+    def busy(self, monkeypatch):
+        monkeypatch.setattr(children, "WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(children, "_slots", LifoQueue())
+
+    def test_it_asks_to_come_back(self, client, busy):
+        response = ask(client, encode(photo(1)))
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert "Too many pictures are being read just now." in text(response)
+        assert not QueryPicture.objects.exists()
+
+    def test_a_job_is_done_later(self, add, monkeypatch):
+        from ingestion.models import Job
+        from ingestion.tasks import work_once
+
+        image = add(1)
+        Job.objects.enqueue(Job.Kind.COMPLETE, image)
+        monkeypatch.setattr(children, "WAIT_SECONDS", 0.1)
+        monkeypatch.setattr(children, "_slots", LifoQueue())
+        assert work_once()
+        assert Job.objects.get(image=image).state == Job.State.QUEUED
+
+
+def test_no_more_pictures_are_decoded_at_once_than_there_are_processors_for_us():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+    code += "from gallery import children; print(children.AT_ONCE)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
 
 
 REFUSED = [

@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -39,7 +40,7 @@ class Command(GalleryCommand):
         except OSError as error:
             raise CommandError(f"{folder} cannot be read: {error.strerror}.") from error
         try:
-            counts, refused = self._import(entries)
+            counts, refused = self._import(entries, may_restore=not _is_own(folder))
             self._report(len(entries), counts, refused)
             if wait:
                 self._wait()
@@ -52,12 +53,13 @@ class Command(GalleryCommand):
                 "Thumbnails and features are made by “manage.py run”; “import DIR --wait” makes them now."
             )
 
-    def _import(self, entries: list[Entry]) -> tuple[Counter[str], list[tuple[Entry, Outcome]]]:
+    def _import(self, entries: list[Entry], may_restore: bool) -> tuple[Counter[str], list[tuple[Entry, Outcome]]]:
+        bring = partial(import_entry, may_restore=may_restore)
         counts: Counter[str] = Counter()
         refused = []
         with self._bar(len(entries), "import") as bar:
             known = len(entries)
-            for entry, outcome in in_threads(import_entry, new_entries(entries, again=True)):
+            for entry, outcome in in_threads(bring, new_entries(entries, again=True)):
                 counts[str(outcome.result)] += 1
                 known -= 1
                 bar.update()
@@ -100,6 +102,11 @@ class Command(GalleryCommand):
 
     def _bar(self, total: int, what: str) -> tqdm:
         return tqdm(total=total, desc=what, unit=" pictures", file=self.stderr, disable=None)
+
+
+def _is_own(folder: Path) -> bool:
+    """Our own originals bring back what a restored database does not know; what lies in its trash stays there."""
+    return folder.resolve().is_relative_to(settings.MEDIA_ROOT.resolve())
 
 
 def _drain(stop: Event) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from gallery import originals
 from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
-from gallery.pictures import PictureError, decode
+from gallery.pictures import DecoderBusy, PictureError, decode
 from gallery.threads import in_threads
 from search.engines import all_engines
 from search.engines._base import Engine
@@ -38,14 +38,15 @@ class Command(GalleryCommand):
             self._reindex(all_engines()[name], options["all"])
 
     def _reindex(self, engine: Engine, everything: bool) -> None:
-        images = Image.objects.all() if everything else images_without(engine)
+        images = Image.objects.filter(trashed_at__isnull=True) if everything else images_without(engine)
         failed = 0
         with tqdm(total=images.count(), desc=engine.name, unit=" pictures", file=self.stderr, disable=None) as bar:
             renew = partial(_renew, engine, everything)
             for _, has_failed in in_threads(renew, images.order_by("pk").iterator(BATCH)):
                 failed += has_failed
                 bar.update()
-        Feature.objects.filter(engine=engine.name).exclude(version=engine.version).delete()
+        if not images_without(engine).exists():  # else going back to the older program would lose them
+            Feature.objects.filter(engine=engine.name).exclude(version=engine.version).delete()
         try:
             live = live_index(engine.name)
             index = live.fresh(seconds=3600)
@@ -59,12 +60,6 @@ def _renew(engine: Engine, everything: bool, image: Image) -> bool:
     """True if it failed; the old feature stays then."""
     try:
         picture = decode(originals.path_of(image.sha256, image.format), longest=1600, limits=decode_limits())
-        if everything:
-            data = engine.extract(picture)
-            Feature.objects.update_or_create(
-                image=image, engine=engine.name, version=engine.version, defaults={"data": data}
-            )
-            return False
-        return bool(store_features(image, picture, [engine]))
-    except (PictureError, OSError):
+        return bool(store_features(image, picture, [engine], again=everything))
+    except (PictureError, DecoderBusy, OSError):
         return True

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 
 from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
-from gallery.pictures import PictureError, decode
+from gallery.pictures import DecoderBusy, PictureError, decode
 from search.errors import QueryError
 from search.query import Query, parse_colours
 from search.retrieval import Answer, Found, retrieve
@@ -38,7 +38,7 @@ class Command(GalleryCommand):
             raise CommandError(f"--limit must be from 1 to {MOST}.")
         try:
             answer = retrieve(_query(options), AnonymousUser(), limit=options["limit"])
-        except (QueryError, PictureError) as error:
+        except (QueryError, PictureError, DecoderBusy) as error:
             raise CommandError(str(error)) from error
         found = (answer.found + (answer.weak if options["weak"] else []))[: options["limit"]]
         if options["json"]:
