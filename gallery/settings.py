@@ -48,6 +48,7 @@ WEB_THREADS = env_int("LOOKALIKE_WEB_THREADS", 8)
 # --- Django
 DEBUG = env_bool("LOOKALIKE_DEBUG", False)
 SECRET_KEY = env_text("LOOKALIKE_SECRET_KEY") or secret_from(VAR / "secret_key")
+HOSTS_ARE_NAMED = bool(env_text("LOOKALIKE_HOSTS"))
 ALLOWED_HOSTS = env_list("LOOKALIKE_HOSTS", "localhost,127.0.0.1,[::1]")
 HTTPS = env_bool("LOOKALIKE_HTTPS", False)
 if HTTPS:

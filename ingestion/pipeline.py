@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from gallery import originals, renditions
 from gallery.models import Image, ImageSource, User, decode_limits
@@ -208,6 +208,8 @@ def annotate(image: Image, picture: Picture) -> list[str]:
     for name, annotator in all_annotators().items():
         try:
             annotator.annotate(image, picture)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: no fault of the annotator, and the job comes back
         except Exception as error:  # whatever a leaf raises: the others still get their turn
             logger.exception("The annotator %s failed on image %s", name, image.pk)
             errors.append(f"{name}: {error.__class__.__name__}: {error}")

@@ -244,11 +244,10 @@ def test_a_port_that_is_none_is_said_in_one_sentence(gallery: Gallery, port: str
     assert "Traceback" not in said
 
 
-def test_a_gallery_on_the_network_answers_under_the_names_of_the_machine(monkeypatch):
+def test_a_gallery_on_the_network_answers_under_the_names_of_the_machine(settings):
     from gallery.management.commands.run import _names
 
-    monkeypatch.delenv("LOOKALIKE_HOSTS", raising=False)
     assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= set(_names("0.0.0.0"))
     assert "192.168.7.7" in _names("192.168.7.7")
-    monkeypatch.setenv("LOOKALIKE_HOSTS", "pictures.example")
+    settings.HOSTS_ARE_NAMED = True
     assert "192.168.7.7" not in _names("192.168.7.7")

@@ -165,7 +165,7 @@ def _web(host: str, port: int) -> Child:
 
 def _names(host: str) -> list[str]:
     """Under which names the gallery answers: those of the settings, else also those that others reach it by."""
-    if os.environ.get("LOOKALIKE_HOSTS"):
+    if settings.HOSTS_ARE_NAMED:
         return settings.ALLOWED_HOSTS
     if host not in ("0.0.0.0", "::"):  # noqa: S104
         return [*settings.ALLOWED_HOSTS, _reachable(host)]
