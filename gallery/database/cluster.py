@@ -278,7 +278,9 @@ class Cluster:
         programs = find_programs(self.data)
         if self._account.may_enter(programs.folder):
             return programs
-        # Root installed them where nobody else may look, as in /root. A copy beside the data is nobody else's either.
+        # Root installed them where nobody else may look, as in /root: the server runs from a copy beside the data,
+        # which is of no use where that account may not go either.
+        self._account.check_reach(next(f for f in (self.folder, *self.folder.parents) if f.exists()))
         return copy_of(programs, self.folder)
 
     @cached_property
