@@ -7,6 +7,7 @@ else beside this file, else in the user's cache folder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from numba import njit
 from search.threads import FARTHEST, Nearest, nearest_in_pieces
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """``njit`` without the GIL, from the cache where a cache folder can be written."""
     try:
         return njit(nogil=True, cache=True)(function)
@@ -72,3 +73,146 @@ def nearest_l1(codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray,
         return heap
 
     return nearest_in_pieces(scan, len(codes), k)
+
+
+@compiled
+def spread(places: Any, width: Any, height: Any, cells: int, most: int) -> np.ndarray:
+    """Numbers of at most ``most`` of the (n, 2+) places, which come best first, spread over the picture.
+
+    A grid of ``cells`` over the longest side takes two of each cell, and twice as many round by round, until there
+    are enough.
+    """
+    side = max(width, height) / cells
+    across = int(width / side) + 1
+    held = np.zeros(across * (int(height / side) + 1), np.int64)
+    taken = np.zeros(len(places), np.bool_)
+    chosen = np.empty(min(most, len(places)), np.int64)
+    n, cap = 0, 2
+    while n < len(chosen):
+        for i in range(len(places)):
+            if taken[i]:
+                continue
+            cell = int(places[i, 1] / side) * across + int(places[i, 0] / side)
+            if held[cell] < cap:
+                held[cell] += 1
+                taken[i] = True
+                chosen[n] = i
+                n += 1
+                if n == len(chosen):
+                    break
+        cap *= 2
+    return chosen
+
+
+@compiled
+def mutual_matches(products: Any, a_squares: Any, b_squares: Any, ratio: Any) -> np.ndarray:
+    """(k, 2) numbers of rows of A (n) and B (m) that are each other's nearest, from their (n, m) inner products.
+
+    ``ratio``: the squared distance must be below this share of that to the second nearest in B.
+    """
+    n, m = products.shape
+    first, second = np.full(n, np.float32(np.inf)), np.full(n, np.float32(np.inf))
+    nearest = np.zeros(n, np.int64)
+    other, back = np.full(m, np.float32(np.inf)), np.zeros(m, np.int64)
+    for i in range(n):
+        for j in range(m):
+            distance = a_squares[i] + b_squares[j] - 2 * products[i, j]
+            if distance < first[i]:
+                second[i] = first[i]
+                first[i] = distance
+                nearest[i] = j
+            elif distance < second[i]:
+                second[i] = distance
+            if distance < other[j]:
+                other[j] = distance
+                back[j] = i
+    pairs = np.empty((n, 2), np.int64)
+    k = 0
+    for i in range(n):
+        if back[nearest[i]] == i and first[i] < ratio * second[i]:
+            pairs[k, 0], pairs[k, 1] = i, nearest[i]
+            k += 1
+    return pairs[:k]
+
+
+@compiled
+def similar_pairs(a: Any, b: Any, reach: float, scale: float) -> np.ndarray:
+    """Which of n pairs of places (n, 4) agree with the similarity that most agree with: (n,) bool.
+
+    Each pair is a hypothesis: its sizes give the scale, its angles the turn. A pair agrees when it lies within
+    ``reach`` pixels of where the hypothesis carries it and its own scale is within a factor ``scale``.
+    """
+    n = len(a)
+    best, agree = 0, np.zeros(n, np.bool_)
+    for i in range(n):
+        s = b[i, 2] / a[i, 2]
+        turn = math.radians(b[i, 3] - a[i, 3])
+        c, d = s * math.cos(turn), s * math.sin(turn)
+        x, y = b[i, 0] - (c * a[i, 0] - d * a[i, 1]), b[i, 1] - (d * a[i, 0] + c * a[i, 1])
+        mine, count = np.zeros(n, np.bool_), 0
+        for j in range(n):
+            dx = c * a[j, 0] - d * a[j, 1] + x - b[j, 0]
+            dy = d * a[j, 0] + c * a[j, 1] + y - b[j, 1]
+            ratio = b[j, 2] / a[j, 2] / s
+            if dx * dx + dy * dy < reach * reach and 1 / scale < ratio < scale:
+                mine[j] = True
+                count += 1
+        if count > best:
+            best = count
+            agree = mine
+    return agree
+
+
+@compiled
+def votes(points: Any, weights: Any, places: Any) -> Any:
+    """Images by how many neighbours of the query's keypoints agree on a turn and a scale: (ids, votes), unordered.
+
+    ``points``: (n, k) int64 numbers of neighbours as search.indexes.keypoint_index packs them; -1 for none.
+    ``weights``: (n, k) float32; only positive ones count. ``places``: (n, 4) of the query. A keypoint has one vote for
+    an image. Votes fall into bins of 15 degrees and half an octave, and the best 3 x 3 of them count.
+    """
+    n, k = points.shape
+    images, bins = np.empty(n * k, np.int64), np.empty((n * k, 2), np.int64)
+    weight = np.empty(n * k, np.float32)
+    used = 0
+    for i in range(n):
+        start = used
+        for j in range(k):
+            point = points[i, j]
+            if point < 0 or weights[i, j] <= 0:
+                continue
+            image = point >> 24
+            again = False
+            for before in range(start, used):
+                again = again or images[before] == image
+            if again:
+                continue
+            turn = ((point >> 8) & 255) * (360 / 256) - places[i, 3]
+            octaves = (point & 255) / 16 - math.log2(max(1.0, places[i, 2]))
+            images[used] = image
+            bins[used, 0] = int((turn % 360) / 15) % 24
+            bins[used, 1] = min(15, max(0, int(octaves * 2 + 8)))
+            weight[used] = weights[i, j]
+            used += 1
+    order = np.argsort(images[:used])
+    ids, best = np.empty(used, np.int64), np.empty(used, np.float32)
+    table = np.zeros((24, 16), np.float32)
+    found, start = 0, 0
+    while start < used:
+        stop = start
+        while stop < used and images[order[stop]] == images[order[start]]:
+            stop += 1
+        table[:] = 0
+        for at in order[start:stop]:
+            table[bins[at, 0], bins[at, 1]] += weight[at]
+        most = np.float32(0)
+        for at in order[start:stop]:
+            total = np.float32(0)
+            for turn in range(-1, 2):
+                for octave in range(max(0, bins[at, 1] - 1), min(16, bins[at, 1] + 2)):
+                    total += table[(bins[at, 0] + turn) % 24, octave]
+            most = max(most, total)
+        ids[found], best[found] = images[order[start]], most
+        found += 1
+        start = stop
+    return ids[:found], best[:found]

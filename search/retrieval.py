@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -40,6 +41,12 @@ class Found:
         """ "34 of 576 bits differ, mirrored; 83 % of the palette shared": the engines of the grade first."""
         hits = sorted((self.match.strong or self.match.hits).items(), key=lambda item: item[1].grade)
         return "; ".join(all_engines()[name].explain(hit.evidence) for name, hit in hits)
+
+    @property
+    def alignment(self) -> dict[str, Any] | None:
+        """How the query lies on the image (search.engines.local_features.evidence_of), if that was proven."""
+        hit = self.match.hits.get("local_features")
+        return hit.evidence if hit and hit.certain else None
 
     @property
     def percent(self) -> int:

@@ -106,8 +106,9 @@ class Engine(ABC):
         return None
 
     @abstractmethod
-    def search(self, probe: Probe, index: Index, k: int, among: np.ndarray | None = None) -> list[Hit]:
-        """At most k hits, best first, each image once. ``among``: sorted int64 ids that may be answered."""
+    def search(self, probe: Probe, index: Any, k: int, among: np.ndarray | None = None) -> list[Hit]:
+        """At most k hits, best first, each image once. ``index``: of the kind that ``new_index`` makes. ``among``:
+        sorted int64 ids that may be answered."""
 
     @abstractmethod
     def explain(self, evidence: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gallery.pictures import Picture
 from search.engines._base import Engine, Grade, Hit, Probe
-from search.indexes._base import Index
+from search.indexes._base import VectorIndex
 
 BINS = 512
 Colour = tuple[int, int, int]
@@ -49,7 +49,7 @@ class Color(Engine):
             raise ValueError(f"a color feature has {BINS} bytes")
         return np.frombuffer(b"".join(features), np.uint8).reshape(-1, BINS)
 
-    def new_index(self) -> Index:
+    def new_index(self) -> VectorIndex:
         from search.indexes.faiss_index import FaissIndex
 
         return FaissIndex("l1", BINS)
@@ -66,7 +66,7 @@ class Color(Engine):
         names = ["{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
         return Probe(np.array(rows), (*names, ""), may_be_certain=False)
 
-    def search(self, probe: Probe, index: Index, k: int, among: np.ndarray | None = None) -> list[Hit]:
+    def search(self, probe: Probe, index: VectorIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
         if len(probe.vectors) > 1:
             return _search_colours(probe, index, k, among)
         ids, distances = index.search(probe.vectors, k, among)
@@ -86,7 +86,7 @@ def _hit(image_id: int, distance: int, both: int) -> Hit:
     return Hit(image_id, score, Grade.SAME_COLOURS, False, {"distance": distance, "shared": round(shared, 3)})
 
 
-def _search_colours(probe: Probe, index: Index, k: int, among: np.ndarray | None) -> list[Hit]:
+def _search_colours(probe: Probe, index: VectorIndex, k: int, among: np.ndarray | None) -> list[Hit]:
     """Pictures that hold all the colours, by the share of the area of the one that they hold least of.
 
     L1 also counts what else is in a picture, so that it only finds the candidates.

@@ -18,7 +18,7 @@ from PIL import Image
 from gallery.pictures import Picture
 from search.borders import WHOLE, Box, inner_boxes
 from search.engines._base import Engine, Grade, Hit, Probe
-from search.indexes._base import Index
+from search.indexes._base import VectorIndex
 
 SIDE, LOW = 96, 24
 """Pixels of the reduced picture; coefficients kept in each direction."""
@@ -72,7 +72,7 @@ class PHash(Engine):
             raise ValueError(f"a phash feature has {BYTES + 1} bytes")
         return np.frombuffer(b"".join(features), np.uint8).reshape(-1, BYTES + 1)[:, :BYTES]
 
-    def new_index(self) -> Index:
+    def new_index(self) -> VectorIndex:
         from search.indexes.faiss_index import FaissIndex
 
         return FaissIndex("hamming", BYTES)
@@ -93,7 +93,7 @@ class PHash(Engine):
         turned, names = _oriented(signs, "", 8)
         return Probe(np.packbits(turned.reshape(-1, BITS) > 0, axis=1), names, _is_detailed(feature[BYTES]))
 
-    def search(self, probe: Probe, index: Index, k: int, among: np.ndarray | None = None) -> list[Hit]:
+    def search(self, probe: Probe, index: VectorIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
         ids, distances = index.search(probe.vectors, k, among)
         best: dict[int, tuple[int, int]] = {}
         for row, column in np.argwhere((ids >= 0) & (distances < LIMIT)):

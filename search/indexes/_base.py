@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,15 @@ class IndexDamaged(Exception):
     """The files of an index cannot be read as one; it must be built again from the features."""
 
 
+Rows = tuple[np.ndarray, np.ndarray]
+"""Rising ids (n,) int64 and their rows (n, width) uint8."""
+
+
 class Index(ABC):
-    """Rows of a fixed width, each under an int64 id. Searches may run in several threads while one thread writes."""
+    """Rows of a fixed width, each under an int64 id. Searches may run in several threads while one thread writes.
+
+    This is the life of an index; how it is asked is the business of its kind: see VectorIndex and KeypointIndex.
+    """
 
     width: int
     """Bytes a row."""
@@ -27,16 +35,12 @@ class Index(ABC):
         """Forget these ids; unknown ones are ignored."""
 
     @abstractmethod
-    def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest rows of each of (m, width) queries: ids (m, k) int64 and distances (m, k) int32.
-
-        Nearest first, equal distances by id; rows that are missing (fewer than k) have id -1. ``among``: sorted
-        int64 ids; only these are answered.
-        """
-
-    @abstractmethod
-    def rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, ids: np.ndarray) -> Rows:
         """Those of the ids that are here, rising, and their rows (n, width): to look at answers more closely."""
+
+    def fetch_rows_by(self, fetch: Callable[[np.ndarray], Rows]) -> None:  # noqa: B027 (most indexes keep their rows)
+        """Called before anything else by who can bring rows back by their ids: an index of large rows need not keep
+        them then. ``fetch`` leaves out ids that it does not know."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -54,3 +58,15 @@ class Index(ABC):
     @abstractmethod
     def read(self, folder: Path) -> None:
         """Replace everything by what ``write`` wrote, mapped from disk. IndexDamaged if that cannot be."""
+
+
+class VectorIndex(Index):
+    """One row is one vector."""
+
+    @abstractmethod
+    def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest rows of each of (m, width) queries: ids (m, k) int64 and distances (m, k) int32.
+
+        Nearest first, equal distances by id; rows that are missing (fewer than k) have id -1. ``among``: sorted
+        int64 ids; only these are answered.
+        """

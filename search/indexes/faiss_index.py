@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gallery.disk import flush_folder
-from search.indexes._base import Index, IndexDamaged
+from search.indexes._base import IndexDamaged, VectorIndex
 from search.indexes._forms import FORMS, Form
 from search.threads import FARTHEST
 
@@ -59,7 +59,7 @@ class _State:
     delta: _Rows
 
 
-class FaissIndex(Index):
+class FaissIndex(VectorIndex):
     """``FaissIndex("hamming", 72)``: bits that differ; ``FaissIndex("l1", 512)``: L1 over bytes. Both exact."""
 
     def __init__(self, form: Literal["hamming", "l1"], width: int) -> None:
