@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gallery.models import Image
 from search.engines import get_engine
+from search.engines._base import Probe
 from search.engines.local_features import LocalFeatures
-from search.geometry import Alignment, align
-from search.keypoints import Keypoints, unpack
+from search.geometry import Alignment
 from search.models import Feature
 from search.query import Query
 
@@ -18,19 +18,20 @@ def alignment(query: Query, image: Image) -> Alignment | None:
     """
     engine = get_engine("local_features")
     assert isinstance(engine, LocalFeatures)
-    asked, found = _asked(engine, query), _stored(engine, image.pk)
-    if asked is None or found is None:
+    asked, stored = _asked(engine, query), _stored(engine, image.pk)
+    if asked is None or stored is None:
         return None
-    best = align(asked, found, engine.mirror)
+    best = engine.compare(asked, stored)
     return best if best and best.certain else None
 
 
-def _asked(engine: LocalFeatures, query: Query) -> Keypoints | None:
+def _asked(engine: LocalFeatures, query: Query) -> Probe | None:
     if query.picture is not None:
-        return unpack(engine.extract(query.picture))
-    return _stored(engine, query.image_id) if query.image_id is not None else None
+        return engine.probe(query.picture)
+    feature = _stored(engine, query.image_id) if query.image_id is not None else None
+    return engine.probe_stored(feature) if feature is not None else None
 
 
-def _stored(engine: LocalFeatures, image_id: int) -> Keypoints | None:
+def _stored(engine: LocalFeatures, image_id: int) -> bytes | None:
     data = Feature.objects.of(engine).filter(image=image_id).values_list("data", flat=True).first()
-    return unpack(bytes(data)) if data is not None else None
+    return bytes(data) if data is not None else None

@@ -1,4 +1,4 @@
-"""Keypoints of one picture with their descriptors, and how they are stored: 136 bytes each, nothing else.
+"""Keypoints of one picture with their descriptors, and how they are stored: 136 bytes each, and 3 KB of the picture.
 
 Pure: numpy only. Who finds keypoints is in search/encoders, what two pictures have in common in search/geometry.py.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,19 @@ MOST = 250
 """Keypoints a picture; the index has 8 bits for the number of one. 150 prove 0.2 % fewer copies (baselines.md)."""
 DIMENSIONS = 128
 
-_HEADER = struct.Struct("<HHHI")
-"""Width, height, how many, CRC-32 of everything else."""
+GREY = 64
+"""Pixels of the longest side of what is kept of the picture itself."""
+
+_FACTS = struct.Struct("<HHHBB")
+"""Width, height, how many keypoints, width and height of the small picture."""
+_CHECKSUM = struct.Struct("<I")
+"""CRC-32 of everything else."""
+_HEADER = _FACTS.size + _CHECKSUM.size
 _PLACE = 4
 _SCALES = np.array([64, 64, 64, 65536 / 360])
 """Places are stored as unsigned 16-bit integers: 1/64 pixel for x, y and size, 1/182 degree for the angle."""
-ROW = _HEADER.size + MOST * (2 * _PLACE + DIMENSIONS)
+_POINT = 2 * _PLACE + DIMENSIONS
+ROW = _HEADER + GREY * GREY + MOST * _POINT
 """Bytes of a picture in an index: a feature, filled up with zeros."""
 
 Mirror = Callable[[np.ndarray], np.ndarray]
@@ -38,6 +45,8 @@ class Keypoints:
     """(n, 4) float32: x, y, diameter, all in pixels, and the angle in degrees, 0..360, growing clockwise."""
     descriptors: np.ndarray
     """(n, 128) uint8."""
+    grey: np.ndarray
+    """(h, w) uint8: the whole picture, at most GREY pixels a side, to be compared in the end."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -51,41 +60,44 @@ class Keypoints:
         places = self.places.copy()
         places[:, 0] = self.width - 1 - places[:, 0]
         places[:, 3] = (180 - places[:, 3]) % 360
-        return Keypoints(self.width, self.height, places, mirror(self.descriptors))
+        return Keypoints(self.width, self.height, places, mirror(self.descriptors), self.grey[:, ::-1])
 
 
-def nothing(width: int, height: int) -> Keypoints:
-    empty = np.empty((0, _PLACE), np.float32), np.empty((0, DIMENSIONS), np.uint8)
-    return Keypoints(width, height, *empty)
+def join(parts: Sequence[Keypoints]) -> Keypoints:
+    """All keypoints of the same picture at the same canonical size."""
+    places = np.concatenate([part.places for part in parts])
+    return replace(parts[0], places=places, descriptors=np.concatenate([part.descriptors for part in parts]))
+
+
+def split(keypoints: Keypoints) -> list[Keypoints]:
+    """Parts of at most MOST keypoints, each of which can be packed; one part if there are none."""
+    starts = range(0, max(1, len(keypoints)), MOST)
+    cut = [slice(start, start + MOST) for start in starts]
+    return [replace(keypoints, places=keypoints.places[c], descriptors=keypoints.descriptors[c]) for c in cut]
 
 
 def pack(keypoints: Keypoints) -> bytes:
     """The feature: as long as it has keypoints, at most ROW bytes."""
     stored = np.round(keypoints.places * _SCALES).astype(np.int64) & 0xFFFF  # 360 degrees are 0
-    body = stored.astype("<u2").tobytes() + keypoints.descriptors.tobytes()
-    facts = keypoints.width, keypoints.height, len(keypoints)
-    return _HEADER.pack(*facts, _checksum(facts, body)) + body
+    body = stored.astype("<u2").tobytes() + keypoints.descriptors.tobytes() + keypoints.grey.tobytes()
+    height, width = keypoints.grey.shape
+    facts = _FACTS.pack(keypoints.width, keypoints.height, len(keypoints), width, height)
+    return facts + _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(facts))) + body
 
 
 def unpack(feature: bytes) -> Keypoints:
     """The keypoints of a feature, or of a row of an index. ValueError if a single bit of it is wrong."""
-    if len(feature) < _HEADER.size:
-        raise ValueError(f"a feature of keypoints has at least {_HEADER.size} bytes")
-    *facts, checksum = _HEADER.unpack_from(feature)
-    width, height, n = facts
-    end = _HEADER.size + n * (2 * _PLACE + DIMENSIONS)
-    if n > MOST or end > len(feature) or feature[end:].strip(b"\0"):
-        raise ValueError(f"{len(feature)} bytes are not those of {n} keypoints")
-    body = feature[_HEADER.size : end]
-    if _checksum((width, height, n), body) != checksum:
+    end = _length(feature)
+    if end > len(feature) or feature[end:].strip(b"\0"):
+        raise ValueError(f"{len(feature)} bytes are no feature of keypoints")
+    facts, body = feature[: _FACTS.size], feature[_HEADER:end]
+    if zlib.crc32(body, zlib.crc32(facts)) != _CHECKSUM.unpack_from(feature, _FACTS.size)[0]:
         raise ValueError(f"the {len(feature)} bytes of these keypoints were altered")
+    width, height, n, across, down = _FACTS.unpack(facts)
     places = np.frombuffer(body, "<u2", n * _PLACE).reshape(n, _PLACE) / _SCALES
-    descriptors = np.frombuffer(body, np.uint8, offset=2 * n * _PLACE).reshape(n, DIMENSIONS)
-    return Keypoints(width, height, places.astype(np.float32), descriptors)
-
-
-def _checksum(facts: tuple[int, ...], body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(struct.pack("<HHH", *facts)))
+    descriptors = np.frombuffer(body, np.uint8, n * DIMENSIONS, 2 * n * _PLACE).reshape(n, DIMENSIONS)
+    grey = np.frombuffer(body, np.uint8, offset=n * _POINT).reshape(down, across)
+    return Keypoints(width, height, places.astype(np.float32), descriptors, grey)
 
 
 def as_rows(features: list[bytes]) -> np.ndarray:
@@ -99,6 +111,9 @@ def as_rows(features: list[bytes]) -> np.ndarray:
 
 def _length(feature: bytes) -> int:
     """What its header says."""
-    if len(feature) < _HEADER.size:
-        return _HEADER.size
-    return _HEADER.size + _HEADER.unpack_from(feature)[2] * (2 * _PLACE + DIMENSIONS)
+    if len(feature) < _HEADER:
+        raise ValueError(f"a feature of keypoints has at least {_HEADER} bytes")
+    _, _, n, across, down = _FACTS.unpack_from(feature)
+    if n > MOST or max(across, down) > GREY:
+        raise ValueError(f"{len(feature)} bytes are no feature of keypoints")
+    return _HEADER + n * _POINT + across * down

@@ -6,8 +6,9 @@ keypoints name the candidates, the geometry of all their keypoints is the proof 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -16,12 +17,19 @@ from gallery.pictures import Picture
 from search.encoders._base import KeypointEncoder
 from search.encoders.sift import ENCODER as SIFT
 from search.engines._base import Engine, Grade, Hit, Probe
-from search.geometry import ENOUGH, Alignment, align, where
-from search.keypoints import MOST, Keypoints, Mirror, as_rows, nothing, pack, unpack
+from search.geometry import ENOUGH, Alignment, align_reading, where
+from search.keypoints import GREY, MOST, Keypoints, as_rows, join, pack, split, unpack
+
+if TYPE_CHECKING:
+    from search.indexes.keypoint_index import KeypointIndex
 
 CANONICAL = 256
 """Pixels of the longest side. Larger is slower and finds no more (baselines.md, section 2)."""
-ENLARGED = 4
+COARSE, FINE = 128, 512
+"""A query is read at other sizes too: a crop shows its original's coarse keypoints large, a collage its originals'
+keypoints small. Of the pictures of a 3 x 3 collage 0.52 are proven at 256 pixels, 0.96 at 512 with 500 keypoints."""
+_FINE_KEYPOINTS = 2 * MOST
+_ENLARGED = 4
 """Smaller pictures are enlarged up to so many times: keypoints of a thumbnail must have the sizes of its original's."""
 _SMALLEST = 16
 _CELLS = 12
@@ -31,6 +39,16 @@ _CANDIDATES = 20
 _SURE = 2 * ENOUGH
 _MISSES = 3
 """After a sure match, so many candidates in a row without one end the search."""
+_EXPLAINED = 0.9
+"""When a match agrees with so much of all that the query shows, nothing else is in it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to look at the query."""
+
+    keypoints: Keypoints
+    mirrored: bool = False
 
 
 class LocalFeatures(Engine):
@@ -44,62 +62,78 @@ class LocalFeatures(Engine):
     def version(self) -> int:  # type: ignore[override]
         return self.encoder.version
 
-    @property
-    def mirror(self) -> Mirror | None:
-        return self.encoder.mirror if self.encoder.mirrors else None
-
     def extract(self, picture: Picture) -> bytes:
         return pack(self.keypoints(canonical(picture)))
 
-    def keypoints(self, grey: np.ndarray) -> Keypoints:
-        """The strongest keypoints of each part of (h, w) uint8 grey levels, at most MOST."""
+    def keypoints(self, grey: np.ndarray, most: int = MOST) -> Keypoints:
+        """The strongest keypoints of each part of (h, w) uint8 grey levels."""
         from search.encoders.sift import detect
         from search.kernels import spread
 
         height, width = grey.shape
         found = detect(grey)
-        if not found:
-            return nothing(width, height)
-        at = np.array([keypoint.pt for keypoint in found], np.float32)
-        chosen = [found[i] for i in spread(at, width, height, _CELLS, MOST)]
+        at = np.array([keypoint.pt for keypoint in found], np.float32).reshape(-1, 2)
+        chosen = [found[i] for i in spread(at, width, height, _CELLS, most)]
         described, descriptors = self.encoder.describe(grey, chosen)
         places = np.array([(k.pt[0], k.pt[1], k.size, k.angle % 360) for k in described], np.float32).reshape(-1, 4)
-        return Keypoints(width, height, places, descriptors)
+        return Keypoints(width, height, places, descriptors, _resized(Image.fromarray(grey), GREY))
 
     def rows(self, features: list[bytes]) -> np.ndarray:
         return as_rows(features)
 
-    def new_index(self) -> Any:
+    def new_index(self) -> KeypointIndex:
         from search.indexes.keypoint_index import KeypointIndex
 
         return KeypointIndex()
 
     def probe(self, picture: Picture) -> Probe:
-        return self.probe_stored(self.extract(picture))
+        """At three sizes; a picture that is no larger than the canonical size holds no fine keypoints."""
+        parts = [("", self.keypoints(canonical(picture))), ("coarse", self.keypoints(canonical(picture, COARSE)))]
+        if max(picture.pixels.shape) >= 1.5 * CANONICAL:
+            fine = self.keypoints(canonical(picture, FINE), _FINE_KEYPOINTS)
+            parts += [("fine", part) for part in split(fine)]
+        if not self.encoder.mirrors:
+            mirrored = replace(picture, pixels=np.ascontiguousarray(picture.pixels[:, ::-1]))
+            parts.append(("mirrored", self.keypoints(canonical(mirrored))))
+        return Probe(self.rows([pack(keypoints) for _, keypoints in parts]), tuple(name for name, _ in parts))
 
     def probe_stored(self, feature: bytes) -> Probe:
         return Probe(self.rows([feature]), ("",))
 
-    def search(self, probe: Probe, index: Any, k: int, among: np.ndarray | None = None) -> list[Hit]:
-        query = unpack(probe.vectors[0].tobytes())
-        if not len(query) or k < 1:
-            return []
-        readings = [query] + ([query.mirrored(self.mirror)] if self.mirror else [])
-        candidates = _candidates(readings, index, among)
-        ids, rows = index.rows(np.array([image for image, _ in candidates], np.int64))
-        stored = dict(zip(ids.tolist(), rows, strict=True))
-        hits, misses, sure = [], 0, False
-        for image, vote in candidates:
-            if image not in stored:
-                continue
-            found = align(query, unpack(stored[image].tobytes()), self.mirror)
-            hits.append(_hit(image, found, vote))
-            points = found.points if found else 0
-            sure = sure or points >= _SURE
-            misses = 0 if points >= ENOUGH else misses + sure
-            if misses >= _MISSES:
+    def search(self, probe: Probe, index: KeypointIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
+        found: dict[int, Alignment | None] = {}
+        for readings in self._stages(probe) if k > 0 else ():
+            for image, alignment in _look(readings, index, among):
+                if image not in found or _better(alignment, found[image]):
+                    found[image] = alignment
+            if any(alignment and _explains(alignment) for alignment in found.values()):
                 break
+        hits = [_hit(image, alignment) for image, alignment in found.items()]
         return sorted(hits, key=lambda hit: (-hit.score, hit.image_id))[:k]
+
+    def compare(self, probe: Probe, feature: bytes) -> Alignment | None:
+        """How the query lies on one stored image, in the reading that shows it best. None if nothing agrees."""
+        match, best = unpack(feature), None
+        for reading in (reading for readings in self._stages(probe) for reading in readings):
+            alignment = align_reading(reading.keypoints, match, reading.mirrored)
+            best = alignment if _better(alignment, best) else best
+        return best
+
+    def _stages(self, probe: Probe) -> list[list[Reading]]:
+        """The readings to try first, and those to try when the query is not explained by what these find."""
+        parts: dict[str, list[Keypoints]] = {}
+        for name, row in zip(probe.names, probe.vectors, strict=True):
+            parts.setdefault(name, []).append(unpack(row.tobytes()))
+        read = {name: join(keypoints) for name, keypoints in parts.items()}
+        stages = [self._both_ways(read[""]), self._both_ways(read["coarse"]) if "coarse" in read else []]
+        stages[0] += [Reading(read["mirrored"], mirrored=True)] if "mirrored" in read else []
+        stages[1] += [Reading(read["fine"])] if "fine" in read else []
+        return [[reading for reading in stage if len(reading.keypoints)] for stage in stages if stage]
+
+    def _both_ways(self, keypoints: Keypoints) -> list[Reading]:
+        if not self.encoder.mirrors:
+            return [Reading(keypoints)]
+        return [Reading(keypoints), Reading(keypoints.mirrored(self.encoder.mirror), mirrored=True)]
 
     def explain(self, evidence: dict[str, Any]) -> str:
         """ "62 matching points, mirrored, covers 31 % of the original, upper left"."""
@@ -114,31 +148,70 @@ _PLACES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "same": lambda e: [],
     "part": lambda e: [f"covers {e['covers']:.0%} of the original".replace("%", " %"), where(e["in_match"])],
     "whole": lambda e: [f"covers {e['covered']:.0%} of the query".replace("%", " %"), where(e["in_query"])],
+    "detail": lambda e: ["of a detail only", where(e["in_match"])],
     "overlap": lambda e: [f"shares {e['covers']:.0%} of it".replace("%", " %"), where(e["in_match"])],
 }
 
 
-def _candidates(readings: list[Keypoints], index: Any, among: np.ndarray | None) -> list[tuple[int, float]]:
-    """(image, votes) of at most _CANDIDATES images, most votes first."""
+def _look(
+    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None
+) -> Iterator[tuple[int, Alignment | None]]:
+    """Images with their alignments, the likeliest first."""
+    candidates = _candidates(readings, index, among)
+    ids, rows = index.rows(np.unique(np.array([image for _, image, _ in candidates], np.int64)))
+    stored = dict(zip(ids.tolist(), rows, strict=True))
+    sure, misses = False, 0
+    for _, image, reading in candidates:
+        if image not in stored or misses >= _MISSES:
+            continue
+        alignment = align_reading(
+            readings[reading].keypoints, unpack(stored[image].tobytes()), readings[reading].mirrored
+        )
+        certain = alignment is not None and alignment.certain
+        sure = sure or (certain and alignment.points >= _SURE)
+        misses = 0 if certain else misses + sure
+        yield image, alignment
+
+
+def _candidates(
+    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None
+) -> list[tuple[float, int, int]]:
+    """(votes, image, number of the reading), the most votes first."""
     from search.kernels import votes
 
-    numbers, far = index.nearest(np.concatenate([r.descriptors for r in readings]), _NEIGHBOURS, among)
+    if not readings:
+        return []
+    numbers, far = index.nearest(np.concatenate([r.keypoints.descriptors for r in readings]), _NEIGHBOURS, among)
+    # A neighbour counts by how much nearer it is than the last one, which is taken for unrelated.
     weights = 1 - far / np.maximum(1, np.where(numbers >= 0, far, 0).max(1, keepdims=True))
-    best: dict[int, float] = {}
-    n = len(readings[0])
-    for i, reading in enumerate(readings):
-        mine = slice(i * n, (i + 1) * n)
-        for image, vote in zip(*votes(numbers[mine], weights[mine].astype("f4"), reading.places), strict=True):
-            best[int(image)] = max(best.get(int(image), 0.0), float(vote))
-    return sorted(best.items(), key=lambda item: (-item[1], item[0]))[:_CANDIDATES]
+    found, start = [], 0
+    for at, reading in enumerate(readings):
+        mine = slice(start, start + len(reading.keypoints))
+        ids, sums = votes(numbers[mine], weights[mine].astype(np.float32), reading.keypoints.places)
+        found += [(float(v), int(image), at) for image, v in zip(ids, sums, strict=True)]
+        start = mine.stop
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[:_CANDIDATES]
 
 
-def _hit(image: int, found: Alignment | None, vote: float) -> Hit:
+def _better(one: Alignment | None, other: Alignment | None) -> bool:
+    return one is not None and (other is None or one.order() > other.order())
+
+
+def _explains(alignment: Alignment) -> bool:
+    """The query shows one image and nothing else."""
+    whole = alignment.relation in ("same", "part")
+    return alignment.certain and whole and alignment.agreement.share >= _EXPLAINED
+
+
+def _hit(image: int, found: Alignment | None) -> Hit:
     points = found.points if found else 0
-    if found is None or not found.certain:
-        return Hit(image, round(min(0.49, points / ENOUGH / 2), 4), Grade.LOOKS_LIKE, False, {"points": points})
+    if found is None or (points < ENOUGH and not found.certain):
+        return Hit(image, round(0.49 * min(1.0, points / ENOUGH), 4), Grade.LOOKS_LIKE, False, {"points": points})
+    if not found.certain:
+        score = 0.5 + 0.1 * (1 - 0.5 ** (points / ENOUGH))
+        return Hit(image, round(score, 4), Grade.LOOKS_LIKE, False, evidence_of(found) | {"relation": "detail"})
     grade = Grade.SAME if found.relation == "same" else Grade.CONTAINS
-    return Hit(image, round(1 - 0.5 ** (points / ENOUGH), 4), grade, True, evidence_of(found))
+    return Hit(image, round(1 - 0.5 ** (1 + points / ENOUGH), 4), grade, True, evidence_of(found))
 
 
 def evidence_of(found: Alignment) -> dict[str, Any]:
@@ -149,19 +222,25 @@ def evidence_of(found: Alignment) -> dict[str, Any]:
         "relation": found.relation,
         "covers": round(found.covers, 3),
         "covered": round(found.covered, 3),
+        "agree": round(found.agreement.share, 2),
         "in_query": [list(point) for point in found.in_query],
         "in_match": [list(point) for point in found.in_match],
         "homography": [round(float(v), 6) for v in found.homography.ravel()],
     }
 
 
-def canonical(picture: Picture) -> np.ndarray:
-    """(h, w) uint8 grey, longest side CANONICAL; smaller if that would enlarge the picture too much."""
-    image = Image.fromarray(picture.pixels).convert("L")
-    share = min(ENLARGED, CANONICAL / max(image.size))
-    size = max(_SMALLEST, round(image.width * share)), max(_SMALLEST, round(image.height * share))
+def canonical(picture: Picture, longest: int = CANONICAL) -> np.ndarray:
+    """(h, w) uint8 grey; smaller than asked for if that would enlarge the picture too much."""
+    image = Image.fromarray(picture.pixels)
+    image = image.reduce(max(1, max(image.size) // (2 * longest))).convert("L")
+    return _resized(image, longest)
+
+
+def _resized(image: Image.Image, longest: int) -> np.ndarray:
+    share = min(_ENLARGED, longest / max(image.size))
+    size = [min(longest, max(_SMALLEST, round(side * share))) for side in image.size]
     how = Image.Resampling.BOX if share < 1 else Image.Resampling.BICUBIC
-    return np.ascontiguousarray(image.resize(size, how))
+    return np.ascontiguousarray(image.resize((size[0], size[1]), how))
 
 
 ENGINE = LocalFeatures()
