@@ -14,7 +14,7 @@ import numpy as np
 
 from search.encoders.sift import cv2
 
-_BLOCKS = 4
+_BLOCKS = 6
 """In each direction, over the area that both show."""
 _BLUR = 0.8
 """Pixels: hides what an alignment is wrong by."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,7 @@ MOST = 250
 DIMENSIONS = 128
 
 GREY = 64
-"""Pixels of the longest side of what is kept of the picture itself."""
+"""Pixels of the longest side of what is stored of the picture itself."""
 
 _FACTS = struct.Struct("<HHHBB")
 """Width, height, how many keypoints, width and height of the small picture."""
@@ -46,7 +46,7 @@ class Keypoints:
     descriptors: np.ndarray
     """(n, 128) uint8."""
     grey: np.ndarray
-    """(h, w) uint8: the whole picture, at most GREY pixels a side, to be compared in the end."""
+    """(h, w) uint8: the whole picture, to be compared in the end; stored with at most GREY pixels a side."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -63,21 +63,8 @@ class Keypoints:
         return Keypoints(self.width, self.height, places, mirror(self.descriptors), self.grey[:, ::-1])
 
 
-def join(parts: Sequence[Keypoints]) -> Keypoints:
-    """All keypoints of the same picture at the same canonical size."""
-    places = np.concatenate([part.places for part in parts])
-    return replace(parts[0], places=places, descriptors=np.concatenate([part.descriptors for part in parts]))
-
-
-def split(keypoints: Keypoints) -> list[Keypoints]:
-    """Parts of at most MOST keypoints, each of which can be packed; one part if there are none."""
-    starts = range(0, max(1, len(keypoints)), MOST)
-    cut = [slice(start, start + MOST) for start in starts]
-    return [replace(keypoints, places=keypoints.places[c], descriptors=keypoints.descriptors[c]) for c in cut]
-
-
 def pack(keypoints: Keypoints) -> bytes:
-    """The feature: as long as it has keypoints, at most ROW bytes."""
+    """The feature: as long as it has keypoints, at most ROW bytes. At most MOST keypoints and GREY pixels a side."""
     stored = np.round(keypoints.places * _SCALES).astype(np.int64) & 0xFFFF  # 360 degrees are 0
     body = stored.astype("<u2").tobytes() + keypoints.descriptors.tobytes() + keypoints.grey.tobytes()
     height, width = keypoints.grey.shape

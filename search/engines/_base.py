@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -59,6 +59,8 @@ class Probe:
     """How each row was made, in the reader's words; "" for the query as it is."""
     may_be_certain: bool = True
     """False where the query holds too little structure for this engine to prove anything."""
+    more: Callable[[], Any] | None = field(default=None, compare=False)
+    """Further looks at the query, for the same engine: worth their time only when the first is not enough."""
 
 
 class Engine(ABC):

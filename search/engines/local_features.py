@@ -18,7 +18,7 @@ from search.encoders._base import KeypointEncoder
 from search.encoders.sift import ENCODER as SIFT
 from search.engines._base import Engine, Grade, Hit, Probe
 from search.geometry import ENOUGH, Alignment, align_reading, where
-from search.keypoints import GREY, MOST, Keypoints, as_rows, join, pack, split, unpack
+from search.keypoints import GREY, MOST, Keypoints, as_rows, pack, unpack
 
 if TYPE_CHECKING:
     from search.indexes.keypoint_index import KeypointIndex
@@ -28,14 +28,15 @@ CANONICAL = 256
 COARSE, FINE = 128, 512
 """A query is read at other sizes too: a crop shows its original's coarse keypoints large, a collage its originals'
 keypoints small. Of the pictures of a 3 x 3 collage 0.52 are proven at 256 pixels, 0.96 at 512 with 500 keypoints."""
-_FINE_KEYPOINTS = 2 * MOST
+_FINE_KEYPOINTS, _FINE_GREY = 2 * MOST, 192
 _ENLARGED = 4
 """Smaller pictures are enlarged up to so many times: keypoints of a thumbnail must have the sizes of its original's."""
 _SMALLEST = 16
 _CELLS = 12
 
 _NEIGHBOURS = 8
-_CANDIDATES = 20
+_CANDIDATES = 10
+"""Looked at closely, for each reading."""
 _SURE = 2 * ENOUGH
 _MISSES = 3
 """After a sure match, so many candidates in a row without one end the search."""
@@ -65,8 +66,8 @@ class LocalFeatures(Engine):
     def extract(self, picture: Picture) -> bytes:
         return pack(self.keypoints(canonical(picture)))
 
-    def keypoints(self, grey: np.ndarray, most: int = MOST) -> Keypoints:
-        """The strongest keypoints of each part of (h, w) uint8 grey levels."""
+    def keypoints(self, grey: np.ndarray, most: int = MOST, kept: int = GREY) -> Keypoints:
+        """The strongest keypoints of each part of (h, w) uint8 grey levels. ``kept``: pixels of Keypoints.grey."""
         from search.encoders.sift import detect
         from search.kernels import spread
 
@@ -76,7 +77,7 @@ class LocalFeatures(Engine):
         chosen = [found[i] for i in spread(at, width, height, _CELLS, most)]
         described, descriptors = self.encoder.describe(grey, chosen)
         places = np.array([(k.pt[0], k.pt[1], k.size, k.angle % 360) for k in described], np.float32).reshape(-1, 4)
-        return Keypoints(width, height, places, descriptors, _resized(Image.fromarray(grey), GREY))
+        return Keypoints(width, height, places, descriptors, _resized(Image.fromarray(grey), kept))
 
     def rows(self, features: list[bytes]) -> np.ndarray:
         return as_rows(features)
@@ -87,22 +88,30 @@ class LocalFeatures(Engine):
         return KeypointIndex()
 
     def probe(self, picture: Picture) -> Probe:
-        """At three sizes; a picture that is no larger than the canonical size holds no fine keypoints."""
-        parts = [("", self.keypoints(canonical(picture))), ("coarse", self.keypoints(canonical(picture, COARSE)))]
-        if max(picture.pixels.shape) >= 1.5 * CANONICAL:
-            fine = self.keypoints(canonical(picture, FINE), _FINE_KEYPOINTS)
-            parts += [("fine", part) for part in split(fine)]
+        row = self.rows([self.extract(picture)])
+        return Probe(row, ("",), more=lambda: self._more(picture))
+
+    def _more(self, picture: Picture) -> list[Reading]:
+        """The picture at other sizes; at the fine one not mirrored: mirrored collages are rare."""
+        readings = self._both_ways(self.keypoints(canonical(picture, COARSE), kept=COARSE))
         if not self.encoder.mirrors:
             mirrored = replace(picture, pixels=np.ascontiguousarray(picture.pixels[:, ::-1]))
-            parts.append(("mirrored", self.keypoints(canonical(mirrored))))
-        return Probe(self.rows([pack(keypoints) for _, keypoints in parts]), tuple(name for name, _ in parts))
+            readings.append(Reading(self.keypoints(canonical(mirrored)), mirrored=True))
+        if max(picture.pixels.shape) >= 1.5 * CANONICAL:
+            readings.append(Reading(self.keypoints(canonical(picture, FINE), _FINE_KEYPOINTS, _FINE_GREY)))
+        return readings
+
+    def _both_ways(self, keypoints: Keypoints) -> list[Reading]:
+        if not self.encoder.mirrors:
+            return [Reading(keypoints)]
+        return [Reading(keypoints), Reading(keypoints.mirrored(self.encoder.mirror), mirrored=True)]
 
     def probe_stored(self, feature: bytes) -> Probe:
         return Probe(self.rows([feature]), ("",))
 
     def search(self, probe: Probe, index: KeypointIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
         found: dict[int, Alignment | None] = {}
-        for readings in self._stages(probe) if k > 0 else ():
+        for readings in self._stages(probe) if k > 0 and len(index) else ():
             for image, alignment in _look(readings, index, among):
                 if image not in found or _better(alignment, found[image]):
                     found[image] = alignment
@@ -114,26 +123,19 @@ class LocalFeatures(Engine):
     def compare(self, probe: Probe, feature: bytes) -> Alignment | None:
         """How the query lies on one stored image, in the reading that shows it best. None if nothing agrees."""
         match, best = unpack(feature), None
-        for reading in (reading for readings in self._stages(probe) for reading in readings):
-            alignment = align_reading(reading.keypoints, match, reading.mirrored)
-            best = alignment if _better(alignment, best) else best
+        for readings in self._stages(probe):
+            for reading in readings:
+                alignment = align_reading(reading.keypoints, match, reading.mirrored)
+                best = alignment if _better(alignment, best) else best
+            if best and _explains(best):
+                break
         return best
 
-    def _stages(self, probe: Probe) -> list[list[Reading]]:
+    def _stages(self, probe: Probe) -> Iterator[list[Reading]]:
         """The readings to try first, and those to try when the query is not explained by what these find."""
-        parts: dict[str, list[Keypoints]] = {}
-        for name, row in zip(probe.names, probe.vectors, strict=True):
-            parts.setdefault(name, []).append(unpack(row.tobytes()))
-        read = {name: join(keypoints) for name, keypoints in parts.items()}
-        stages = [self._both_ways(read[""]), self._both_ways(read["coarse"]) if "coarse" in read else []]
-        stages[0] += [Reading(read["mirrored"], mirrored=True)] if "mirrored" in read else []
-        stages[1] += [Reading(read["fine"])] if "fine" in read else []
-        return [[reading for reading in stage if len(reading.keypoints)] for stage in stages if stage]
-
-    def _both_ways(self, keypoints: Keypoints) -> list[Reading]:
-        if not self.encoder.mirrors:
-            return [Reading(keypoints)]
-        return [Reading(keypoints), Reading(keypoints.mirrored(self.encoder.mirror), mirrored=True)]
+        yield self._both_ways(unpack(probe.vectors[0].tobytes()))
+        if probe.more:
+            yield probe.more()
 
     def explain(self, evidence: dict[str, Any]) -> str:
         """ "62 matching points, mirrored, covers 31 % of the original, upper left"."""
@@ -159,18 +161,18 @@ def _look(
     """Images with their alignments, the likeliest first."""
     candidates = _candidates(readings, index, among)
     ids, rows = index.rows(np.unique(np.array([image for _, image, _ in candidates], np.int64)))
-    stored = dict(zip(ids.tolist(), rows, strict=True))
+    stored = {image: unpack(row.tobytes()) for image, row in zip(ids.tolist(), rows, strict=True)}
     sure, misses = False, 0
-    for _, image, reading in candidates:
-        if image not in stored or misses >= _MISSES:
+    for _, image, at in candidates:
+        if image not in stored:
             continue
-        alignment = align_reading(
-            readings[reading].keypoints, unpack(stored[image].tobytes()), readings[reading].mirrored
-        )
-        certain = alignment is not None and alignment.certain
-        sure = sure or (certain and alignment.points >= _SURE)
-        misses = 0 if certain else misses + sure
+        alignment = align_reading(readings[at].keypoints, stored[image], readings[at].mirrored)
         yield image, alignment
+        certain = alignment is not None and alignment.certain
+        sure = sure or (alignment is not None and certain and alignment.points >= _SURE)
+        misses = 0 if certain else misses + sure
+        if misses == _MISSES:
+            break
 
 
 def _candidates(
@@ -179,9 +181,10 @@ def _candidates(
     """(votes, image, number of the reading), the most votes first."""
     from search.kernels import votes
 
-    if not readings:
+    descriptors = np.concatenate([reading.keypoints.descriptors for reading in readings])
+    if not len(descriptors):
         return []
-    numbers, far = index.nearest(np.concatenate([r.keypoints.descriptors for r in readings]), _NEIGHBOURS, among)
+    numbers, far = index.nearest(descriptors, _NEIGHBOURS, among)
     # A neighbour counts by how much nearer it is than the last one, which is taken for unrelated.
     weights = 1 - far / np.maximum(1, np.where(numbers >= 0, far, 0).max(1, keepdims=True))
     found, start = [], 0
@@ -190,7 +193,7 @@ def _candidates(
         ids, sums = votes(numbers[mine], weights[mine].astype(np.float32), reading.keypoints.places)
         found += [(float(v), int(image), at) for image, v in zip(ids, sums, strict=True)]
         start = mine.stop
-    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[:_CANDIDATES]
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[: _CANDIDATES * len(readings)]
 
 
 def _better(one: Alignment | None, other: Alignment | None) -> bool:
