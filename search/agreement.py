@@ -50,7 +50,7 @@ def agreement(query: np.ndarray, match: np.ndarray, homography: np.ndarray) -> A
     inside = ~np.isnan(warped)
     if inside.sum() < _FEWEST * _BLOCKS:
         return NONE
-    return _compared(np.nan_to_num(warped), _blurred(reference, _BLUR), inside)
+    return _compared(np.nan_to_num(warped), _blurred(reference, _BLUR).astype(np.float64), inside)
 
 
 def _to_pixels(picture: np.ndarray) -> np.ndarray:
@@ -68,13 +68,13 @@ def _scale(homography: np.ndarray, shape: tuple[int, ...]) -> float:
 
 
 def _warped(picture: np.ndarray, homography: np.ndarray, shape: tuple[int, ...], shrunk: float) -> np.ndarray:
-    """(h, w) float32 of the given shape, NaN outside of the picture; blurred for being shrunk, then by _BLUR."""
+    """(h, w) float64 of the given shape, NaN outside of the picture; blurred for being shrunk, then by _BLUR."""
     smooth = _blurred(picture, 0.5 * np.sqrt(max(0.0, shrunk**2 - 1)))
     size = shape[1], shape[0]
     there = cv2().warpPerspective(smooth, homography, size, flags=cv2().INTER_LINEAR, borderMode=cv2().BORDER_REPLICATE)
     whole = np.full(picture.shape, 255, np.uint8)
     inside = cv2().warpPerspective(whole, homography, size, flags=cv2().INTER_NEAREST)
-    return np.where(inside > 0, _blurred(there, _BLUR), np.nan)
+    return np.where(inside > 0, _blurred(there, _BLUR), np.nan).astype(np.float64)
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
@@ -83,21 +83,40 @@ def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _compared(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> Agreement:
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    blocks = agree = 0
-    for band in np.array_split(np.arange(rows[0], rows[-1] + 1), _BLOCKS):
-        for across in np.array_split(np.arange(columns[0], columns[-1] + 1), _BLOCKS):
-            block = np.ix_(band, across)
-            here = inside[block]
-            if here.sum() < _FEWEST:
-                continue
-            mine, other = a[block][here], b[block][here]
-            if max(mine.std(), other.std()) >= _PLAIN:
-                blocks += 1
-                agree += _correlation(mine, other) > _ALIKE
-    return Agreement(blocks, agree / max(1, blocks), _correlation(a[inside], b[inside]))
+    rows, columns = np.nonzero(inside)
+    block = _parts(rows) * _BLOCKS + _parts(columns)
+    each = _moments(a[inside], b[inside], block, _BLOCKS**2)
+    seen = (each.n >= _FEWEST) & (np.maximum(each.a_spread, each.b_spread) >= _PLAIN)
+    agree = np.count_nonzero(each.correlation[seen] > _ALIKE)
+    blocks = int(np.count_nonzero(seen))
+    whole = _moments(a[inside], b[inside], np.zeros(len(rows), np.int64), 1)
+    return Agreement(blocks, agree / max(1, blocks), float(whole.correlation[0]))
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's; levels of noise count as no contrast at all."""
-    return float(((a - a.mean()) * (b - b.mean())).mean() / max(1.0, a.std() * b.std()))
+def _parts(places: np.ndarray) -> np.ndarray:
+    """Which of _BLOCKS equal parts of their range the places lie in."""
+    first, last = places.min(), places.max()
+    return (places - first) * _BLOCKS // (last - first + 1)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    n: np.ndarray
+    a_spread: np.ndarray
+    b_spread: np.ndarray
+    """Standard deviations."""
+    correlation: np.ndarray
+    """Pearson's; less than one grey level of contrast counts as none."""
+
+
+def _moments(a: np.ndarray, b: np.ndarray, group: np.ndarray, groups: int) -> _Moments:
+    """Of each group of the values."""
+    n = np.bincount(group, minlength=groups)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(group, values, groups) / np.maximum(1, n)
+
+    a_mean, b_mean = mean(a), mean(b)
+    a_spread, b_spread = (np.sqrt(np.maximum(0, mean(v * v) - m * m)) for v, m in ((a, a_mean), (b, b_mean)))
+    correlation = (mean(a * b) - a_mean * b_mean) / np.maximum(1.0, a_spread * b_spread)
+    return _Moments(n, a_spread, b_spread, correlation)
