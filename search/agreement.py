@@ -87,7 +87,7 @@ def _compared(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> Agreement:
     block = _parts(rows) * _BLOCKS + _parts(columns)
     each = _moments(a[inside], b[inside], block, _BLOCKS**2)
     seen = (each.n >= _FEWEST) & (np.maximum(each.a_spread, each.b_spread) >= _PLAIN)
-    agree = np.count_nonzero(each.correlation[seen] > _ALIKE)
+    agree = int(np.count_nonzero(each.correlation[seen] > _ALIKE))
     blocks = int(np.count_nonzero(seen))
     whole = _moments(a[inside], b[inside], np.zeros(len(rows), np.int64), 1)
     return Agreement(blocks, agree / max(1, blocks), float(whole.correlation[0]))
