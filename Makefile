@@ -47,7 +47,7 @@ lock: setup-dev
 	$(BIN)/python -m pip install --quiet uv
 	for name in gallery dev; do \
 		$(BIN)/python -m uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-header \
-			--upgrade requirements/$$name.in -o requirements/$$name.txt && \
+			--excludes requirements/left_out.txt --upgrade requirements/$$name.in -o requirements/$$name.txt && \
 		sed -i "1i # Locked by 'make lock' from $$name.in; do not edit." requirements/$$name.txt; done
 
 clean:

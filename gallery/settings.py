@@ -24,6 +24,7 @@ VAR = Path(env_text("LOOKALIKE_VAR") or BASE_DIR / "var").resolve()
 MEDIA_ROOT = VAR / "media"
 INDEX_ROOT = VAR / "indexes"
 STATIC_ROOT = VAR / "static"
+WEIGHTS = Path(env_text("LOOKALIKE_WEIGHTS") or VAR / "weights").resolve()
 
 # --- what may come in
 MAX_BYTES = env_int("LOOKALIKE_MAX_BYTES", 50 * 2**20)
@@ -32,6 +33,9 @@ MAX_JPEG_SCANS = env_int("LOOKALIKE_MAX_JPEG_SCANS", 100)
 MAX_DECODE_SECONDS = env_int("LOOKALIKE_MAX_DECODE_SECONDS", 10)
 UPLOADS = env_choice("LOOKALIKE_UPLOADS", "members", ("members", "anyone"))
 WATCH = env_folders("LOOKALIKE_WATCH")
+
+# --- how pictures are compared
+KEYPOINTS = env_choice("LOOKALIKE_KEYPOINTS", "sift", ("sift", "hardnet8"))
 
 # --- what is shown
 TITLE = env_text("LOOKALIKE_TITLE", "Lookalike")

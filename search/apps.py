@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
@@ -7,11 +8,45 @@ class SearchConfig(AppConfig):
     name = "search"
 
     def ready(self) -> None:
-        from gallery.signals import image_trashed
+        from django.conf import settings
+        from django.db.models.signals import pre_delete
+
+        from gallery.signals import image_incomplete, image_trashed
+        from search import checks  # noqa: F401 - registers them
 
         image_trashed.connect(_forget_features, dispatch_uid="search.forget_features")
+        image_trashed.connect(_regroup_trashed, dispatch_uid="search.regroup_trashed")
+        image_incomplete.connect(_regroup_restored, dispatch_uid="search.regroup_restored")
+        pre_delete.connect(_regroup_deleted, "gallery.Image", dispatch_uid="search.regroup_deleted")
+        if settings.KEYPOINTS != "sift":
+            _describe_keypoints_by(settings.KEYPOINTS, settings.WEIGHTS)
+
+
+def _describe_keypoints_by(name: str, weights: Path) -> None:
+    from search.encoders.preferred import keypoint_encoder
+    from search.engines.local_features import ENGINE
+
+    ENGINE.encoder = keypoint_encoder(name, weights)
 
 
 def _forget_features(image: Any, **kwargs: Any) -> None:
     """A month of trash must not crowd visible pictures out of the answers. Restoring makes the features again."""
     image.features.all().delete()
+
+
+def _regroup_trashed(image: Any, **kwargs: Any) -> None:
+    from search.groups import regroup_trashed
+
+    regroup_trashed(image)
+
+
+def _regroup_restored(image: Any, **kwargs: Any) -> None:
+    from search.groups import regroup_restored
+
+    regroup_restored(image)
+
+
+def _regroup_deleted(instance: Any, **kwargs: Any) -> None:
+    from search.groups import regroup_deleted
+
+    regroup_deleted(instance)

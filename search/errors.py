@@ -7,3 +7,7 @@ class QueryError(Exception):
 
 class EngineError(Exception):
     """One engine cannot answer now; the search goes on without it."""
+
+
+class WeightsMissing(Exception):
+    """A network cannot be used: its weights are not there, or are not what they should be."""

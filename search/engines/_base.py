@@ -75,6 +75,8 @@ class Engine(ABC):
     """For people: "Same colours"."""
     version: ClassVar[int]
     """Raise it when ``extract`` changes: features of the new version are built beside the old ones."""
+    kept: ClassVar[frozenset[int]] = frozenset()
+    """Other versions whose features stay: a setting chooses between them, and may choose again."""
     weight: ClassVar[float] = 1.0
     """Share in the fusion, set by measurement."""
     cutoff: ClassVar[float] = 0.5

@@ -15,7 +15,9 @@ from PIL import Image
 
 from gallery.pictures import Picture
 from search.encoders._base import KeypointEncoder
+from search.encoders.hardnet import HardNet8
 from search.encoders.sift import ENCODER as SIFT
+from search.encoders.sift import RootSift
 from search.engines._base import Engine, Grade, Hit, Probe
 from search.geometry import ENOUGH, Alignment, align_reading, where
 from search.keypoints import GREY, MOST, Keypoints, as_rows, pack, unpack
@@ -56,6 +58,7 @@ class LocalFeatures(Engine):
     name = "local_features"
     label = "Contains or part of"
     weight = 2.0
+    kept = frozenset({RootSift.version, HardNet8.version})
     encoder: KeypointEncoder = SIFT
     """Others: see search/apps.py."""
 

@@ -46,7 +46,8 @@ class Command(GalleryCommand):
                 failed += has_failed
                 bar.update()
         if not images_without(engine).exists():  # else going back to the older program would lose them
-            Feature.objects.filter(engine=engine.name).exclude(version=engine.version).delete()
+            kept = {engine.version, *engine.kept}
+            Feature.objects.filter(engine=engine.name).exclude(version__in=kept).delete()
         try:
             live = live_index(engine.name)
             index = live.fresh(seconds=3600)
