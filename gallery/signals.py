@@ -5,3 +5,6 @@ image_incomplete = Signal()
 
 image_trashed = Signal()
 """Sent with ``image`` inside the transaction that hides it. Whoever keeps something to find it by removes that."""
+
+web_started = Signal()
+"""Sent in a thread of its own when the web server has loaded the site: the time to get ready for the first visitor."""

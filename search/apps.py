@@ -11,13 +11,14 @@ class SearchConfig(AppConfig):
         from django.conf import settings
         from django.db.models.signals import pre_delete
 
-        from gallery.signals import image_incomplete, image_trashed
+        from gallery.signals import image_incomplete, image_trashed, web_started
         from search import checks  # noqa: F401 - registers them
 
         image_trashed.connect(_forget_features, dispatch_uid="search.forget_features")
         image_trashed.connect(_regroup_trashed, dispatch_uid="search.regroup_trashed")
         image_incomplete.connect(_regroup_restored, dispatch_uid="search.regroup_restored")
         pre_delete.connect(_regroup_deleted, "gallery.Image", dispatch_uid="search.regroup_deleted")
+        web_started.connect(_warm_up, dispatch_uid="search.warm_up")
         if settings.KEYPOINTS != "sift":
             _describe_keypoints_by(settings.KEYPOINTS, settings.WEIGHTS)
 
@@ -27,6 +28,12 @@ def _describe_keypoints_by(name: str, weights: Path) -> None:
     from search.engines.local_features import ENGINE
 
     ENGINE.encoder = keypoint_encoder(name, weights)
+
+
+def _warm_up(**kwargs: Any) -> None:
+    from search.retrieval import warm_up
+
+    warm_up()
 
 
 def _forget_features(image: Any, **kwargs: Any) -> None:

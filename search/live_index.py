@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,20 @@ from search import snapshots
 from search.engines import get_engine
 from search.engines._base import Engine
 from search.errors import EngineError
-from search.indexes._base import Index
-from search.models import Change, Feature, Snapshot
+from search.indexes._base import Index, Rows
+from search.models import Change, Feature, Snapshot, images_without
+from search.models.features import renew_damaged
 
 logger = logging.getLogger(__name__)
 
-BATCH = 20_000
+BATCH, BATCH_BYTES = 20_000, 64 * 2**20
+"""Features in memory at once, whichever is less."""
 PENDING_ROWS, PENDING_SHARE = 2_000, 0.1
-"""A snapshot is worth writing when so many rows, and such a share of all, are not in the last one."""
+"""A snapshot is worth writing when so many rows, and such a share of all, are not in the last one: fewer where adding
+takes more effort."""
 SNAPSHOT_LOCK = 7342
-GAPS_SECONDS = 60
+"""With a number for the engine: one writes each index at a time, and nobody waits for the slowest."""
+LOOK_SECONDS = 60
 
 
 class LiveIndex:
@@ -46,10 +51,20 @@ class LiveIndex:
         self._building: threading.Thread | None = None
         self._built, self._to_build = 0, 0
         self._build_error = ""
-        self.notice = ""
-        """What a reader should know of the answers: many pictures are missing after an upgrade."""
+        self._gaps = ""
+        self._damaged: frozenset[int] = frozenset()
+        """Images whose feature could not be read, until it was made again."""
+        self._unreadable: list[tuple[int, bytes, ValueError]] = []
+        """Met while reading many, to be renewed after that."""
         self._look_at = 0.0
         """When to look for gaps again, on the monotonic clock; infinite when there are none."""
+
+    @property
+    def notice(self) -> str:
+        """What a reader should know of the answers: pictures are missing after an upgrade, or damage on the disk."""
+        n = len(self._damaged)
+        damage = f"{self.engine.label}: {n} damaged entr{'y is' if n == 1 else 'ies are'} being made again."
+        return " ".join(filter(None, [self._gaps, damage if n else ""]))
 
     def fresh(self, seconds: float) -> Index:
         """The index with every change that was committed before this call.
@@ -80,9 +95,10 @@ class LiveIndex:
             last = self._last_change()
             if self.index is None or last < self.position:  # the database went back in time: another one, or restored
                 self._load()
-            if self.index is not None and last > self.position:
+            if self.index is not None and (last > self.position or self.index.wants_writing):
                 self._move_to_newer_snapshot(self.index)
-                self._catch_up(self.index)
+            if self.index is not None and last > self.position:
+                self.position = self._catch_up(self.index, self.position)
             if self.index is not None and time.monotonic() >= self._look_at:
                 self._look_for_gaps(self.index)
             return self.index
@@ -92,11 +108,13 @@ class LiveIndex:
         features = Feature.objects.filter(engine=self.engine.name)
         old = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
         pictures = Image.objects.visible_to(AnonymousUser()).count() if old else 0
-        self.notice = ""
+        self._gaps = ""
         if len(index) < pictures:
             share = 100 * len(index) // pictures
-            self.notice = f"{self.engine.label}: {share} % of the pictures are indexed; run manage.py reindex."
-        self._look_at = time.monotonic() + GAPS_SECONDS if self.notice else math.inf
+            self._gaps = f"{self.engine.label}: {share} % of the pictures are indexed; run manage.py reindex."
+        if self._damaged:
+            self._damaged &= set(images_without(self.engine).filter(pk__in=self._damaged).values_list("pk", flat=True))
+        self._look_at = time.monotonic() + LOOK_SECONDS if self.notice else math.inf
 
     def _last_change(self) -> int:
         rows = Change.objects.filter(engine=self.engine.name, version=self.engine.version)
@@ -106,11 +124,16 @@ class LiveIndex:
         if self._read_snapshot(self._known_snapshots()):
             return
         if self._last_change() == 0:
-            self.index, self.position, self._loaded = self.engine.new_index(), 0, 0
+            self.index, self.position, self._loaded = self._new_index(), 0, 0
         else:
             self.index = None
             self._building = threading.Thread(target=self._build, name=f"build {self.engine.name}", daemon=True)
             self._building.start()
+
+    def _new_index(self) -> Index:
+        index = self.engine.new_index()
+        index.fetch_rows_by(self._fetch)
+        return index
 
     def _known_snapshots(self) -> dict[int, str]:
         """{position: id} of the snapshots that belong to this database as it is now."""
@@ -120,7 +143,7 @@ class LiveIndex:
 
     def _read_snapshot(self, known: dict[int, str]) -> bool:
         """Begin from the newest snapshot that is known and good. False, and all stays as it is, if there is none."""
-        index = self.engine.new_index()
+        index = self._new_index()
         position = snapshots.read_newest(self.engine, index, self.root, known)
         if position is None:
             return False
@@ -130,7 +153,8 @@ class LiveIndex:
     def _move_to_newer_snapshot(self, index: Index) -> None:
         """Another process may have written down what fills the memory of this one, or what it would catch up with."""
         newest = next(iter(self._positions()), 0)
-        if newest > self._loaded and _many(index.pending + newest - self.position, index):
+        worth_it = index.wants_writing or _many(index.pending + newest - self.position, index)
+        if newest > self._loaded and worth_it:
             self._read_snapshot({p: id for p, id in self._known_snapshots().items() if p > self._loaded})
 
     def _positions(self) -> list[int]:
@@ -139,7 +163,7 @@ class LiveIndex:
     def _build(self) -> None:
         """Read all features into a new index, on a connection of this thread."""
         try:
-            index = self.engine.new_index()
+            index = self._new_index()
             position = self._read_all(index)
             with self._lock:
                 self.index, self.position, self._loaded = index, position, 0
@@ -158,22 +182,60 @@ class LiveIndex:
             position = self._last_change()
             self._built, self._to_build = 0, features.count()
             rows: list[tuple[int, Any]] = []
-            for row in features.values_list("image_id", "data").iterator(chunk_size=BATCH):
+            batch = _batch(index)
+            for row in features.values_list("image_id", "data").iterator(chunk_size=batch):
                 rows.append(row)
-                if len(rows) == BATCH:
+                if len(rows) == batch:
                     self._add(index, rows)
             self._add(index, rows)
+        self._renew_unreadable()
         return position
 
     def _add(self, index: Index, rows: list[tuple[int, Any]]) -> None:
         if rows:
-            ids = np.fromiter((image_id for image_id, _ in rows), np.int64, len(rows))
-            index.add(ids, self.engine.rows([bytes(data) for _, data in rows]))
+            ids, readable = self._readable(rows)
+            index.add(ids, readable)
+            self._damaged = self._damaged.difference(ids.tolist())
             self._built += len(rows)
             rows.clear()
 
-    def _catch_up(self, index: Index) -> None:
-        """Apply the changes after ``position``; one statement, so that log and features are of one moment.
+    def _readable(self, features: list[tuple[int, Any]]) -> Rows:
+        """Those that the engine can read; the others are remembered for ``_renew_unreadable``."""
+        stored = [(image_id, bytes(data)) for image_id, data in features]
+        try:
+            rows = self.engine.rows([data for _, data in stored])
+        except ValueError:
+            stored = [each for each in stored if self._is_readable(*each)]
+            rows = self.engine.rows([data for _, data in stored])
+        return np.array([image_id for image_id, _ in stored], np.int64), rows
+
+    def _is_readable(self, image_id: int, data: bytes) -> bool:
+        try:
+            self.engine.rows([data])
+        except ValueError as error:
+            self._unreadable.append((image_id, data, error))
+            return False
+        return True
+
+    def _renew_unreadable(self) -> None:
+        """Not while reading: inside a long transaction, a feature that changed meanwhile would end it."""
+        unreadable, self._unreadable = self._unreadable, []
+        if unreadable:
+            self._damaged |= {image_id for image_id, _, _ in unreadable}
+            self._look_at = time.monotonic() + LOOK_SECONDS
+        for damaged in unreadable:
+            renew_damaged(self.engine, *damaged)
+
+    def _fetch(self, ids: np.ndarray) -> Rows:
+        """The rows that an index of large rows does not keep: see Index.fetch_rows_by. One statement."""
+        features = Feature.objects.of(self.engine).filter(image_id__in=ids.tolist()).order_by("image_id")
+        rows = self._readable(list(features.values_list("image_id", "data")))
+        self._renew_unreadable()
+        return rows
+
+    def _catch_up(self, index: Index, position: int) -> int:
+        """Apply the changes after ``position``; returns the position then. One statement, so that log and features
+        are of one moment.
 
         Through a cursor on the server, which lives in a transaction: there may be more changes than memory.
         """
@@ -182,43 +244,54 @@ class LiveIndex:
                 "SELECT c.seq, c.image_id, f.data FROM search_change c LEFT JOIN search_feature f"
                 " ON f.image_id = c.image_id AND f.engine = c.engine AND f.version = c.version"
                 " WHERE c.engine = %s AND c.version = %s AND c.seq > %s ORDER BY c.seq",
-                [self.engine.name, self.engine.version, self.position],
+                [self.engine.name, self.engine.version, position],
             )
-            while rows := cursor.fetchmany(BATCH):
+            while rows := cursor.fetchmany(_batch(index)):
                 gone = [image_id for _, image_id, data in rows if data is None]
                 if gone:
                     index.remove(np.array(gone, np.int64))
                 self._add(index, [(image_id, data) for _, image_id, data in rows if data is not None])
-                self.position = rows[-1][0]
+                position = rows[-1][0]
+        self._renew_unreadable()
+        return position
 
     def worth_a_snapshot(self) -> bool:
         if self.index is None or self.position == 0:
             return False
         if not self._positions():
             return len(self.index) > 0
-        return _many(self.index.pending, self.index)
+        return self.index.wants_writing or _many(self.index.pending, self.index)
 
     def write_snapshot(self) -> bool:
-        """Write one, so that later loads, here and elsewhere, begin from it.
+        """Write one, so that later loads, here and elsewhere, begin from it. Searches go on meanwhile.
 
         False if nothing was written: another process is writing one, or there is no index of this log yet. OSError
         when the disk is full or read-only; IndexDamaged if what was written cannot be read again. The index stays
         usable.
         """
+        lock = [SNAPSHOT_LOCK, zlib.crc32(self.engine.name.encode()) - 2**31]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [SNAPSHOT_LOCK])
+            cursor.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", lock)
             if not cursor.fetchone()[0]:
                 return False
             try:
-                with self._lock:
-                    if self.index is None or self.position > self._last_change():  # restored a moment ago
-                        return False
-                    target = snapshots.write(self.engine, self.index, self.position, self.root, self._register())
-                    self.index.read(target)
-                    self._loaded = self.position
-                return True
+                return self._write_snapshot()
             finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [SNAPSHOT_LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s::int, %s::int)", lock)
+
+    def _write_snapshot(self) -> bool:
+        with self._lock:
+            index, start = self.index, self.position
+            if index is None or start > self._last_change():  # restored a moment ago
+                return False
+            frozen, id = index.frozen(), self._register()
+        written = self._new_index()
+        written.read(snapshots.write(self.engine, frozen, start, self.root, id))
+        position = self._catch_up(written, start)
+        with self._lock:
+            if self.index is index:  # nobody has loaded another one meanwhile
+                self.index, self.position, self._loaded = written, position, start
+        return True
 
     def _register(self) -> str:
         """The id of a snapshot of the present position, known to the database before the files are there.
@@ -237,8 +310,12 @@ class LiveIndex:
         return str(new.pk)
 
 
+def _batch(index: Index) -> int:
+    return max(1, min(BATCH, BATCH_BYTES // index.width))
+
+
 def _many(rows: int, index: Index) -> bool:
-    return rows > max(PENDING_ROWS, PENDING_SHARE * len(index))
+    return rows * index.effort > max(PENDING_ROWS, PENDING_SHARE * len(index))
 
 
 _all: dict[str, LiveIndex] = {}

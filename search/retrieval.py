@@ -7,15 +7,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import Error as DatabaseFailure
+from django.db import connection
 
 from gallery.models import Image
+from gallery.pictures import Picture
 from search.engines import all_engines
 from search.engines._base import Engine, Grade, Hit, Probe
 from search.errors import EngineError, QueryError
@@ -166,3 +170,11 @@ def _stored(engine: Engine, image_id: int) -> bytes:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="engine")
+
+
+def warm_up() -> None:
+    """Search once for noise: libraries, kernels and indexes are loaded before the first visitor waits for them."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    with suppress(DatabaseFailure):  # not there yet: the first search will find out by itself
+        retrieve(Query(picture=Picture(noise, 320, 240, "PNG")), AnonymousUser(), limit=1)
+    connection.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -25,6 +27,9 @@ class Index(ABC):
 
     width: int
     """Bytes a row."""
+    effort: int = 1
+    """Of adding a row, in that of adding a plain vector: a process that begins from a snapshot adds all that came
+    since before it answers."""
 
     @abstractmethod
     def add(self, ids: np.ndarray, rows: np.ndarray) -> None:
@@ -50,6 +55,15 @@ class Index(ABC):
     @abstractmethod
     def pending(self) -> int:
         """Rows added or removed since the index was read: when there are many, a new snapshot is worth writing."""
+
+    @property
+    def wants_writing(self) -> bool:
+        """It would answer better, or sooner, once it was written and read again: it learns from what it holds."""
+        return False
+
+    def frozen(self) -> Self:
+        """One that stays as this is now, to be written or searched. Additions may go on here meanwhile."""
+        return copy(self)  # both share a state that never changes; whoever writes swaps in another one
 
     @abstractmethod
     def write(self, folder: Path) -> None:

@@ -1,16 +1,37 @@
-"""The tables of searching: features and their log, queries."""
+"""The tables of searching: features and their log, queries, duplicates and what was decided about them."""
 
+from search.models.duplicates import (
+    Dismissal,
+    Examination,
+    Group,
+    GroupMember,
+    Pair,
+    Sight,
+    page_of_images,
+    same_bytes,
+)
 from search.models.features import Change, Feature, FeatureQuerySet, Snapshot, images_without, store_features
 from search.models.queries import QueryPicture, new_token, sweep_queries
+from search.models.resolutions import Dropped, Resolution
 
 __all__ = [
     "Change",
+    "Dismissal",
+    "Dropped",
+    "Examination",
     "Feature",
     "FeatureQuerySet",
+    "Group",
+    "GroupMember",
+    "Pair",
     "QueryPicture",
+    "Resolution",
+    "Sight",
     "Snapshot",
     "images_without",
     "new_token",
+    "page_of_images",
+    "same_bytes",
     "store_features",
     "sweep_queries",
 ]

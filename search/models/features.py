@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 
 from gallery.models import Image, ImageQuerySet
 from gallery.pictures import Picture
+from gallery.signals import image_incomplete
 from search.engines import all_engines
 from search.engines._base import Engine
 
@@ -70,6 +71,19 @@ def store_features(
                 update_fields=["data"],
             )
     return errors
+
+
+def renew_damaged(engine: Engine, image_id: int, data: bytes, error: Exception) -> None:
+    """Remove a feature that its engine cannot read, and have it made again from the picture.
+
+    Many processes may find the same one; only the first sends for it, and none if it was replaced meanwhile.
+    """
+    logger.error("The feature of %s of image %s is damaged and will be made again: %s", engine.name, image_id, error)
+    with transaction.atomic():
+        removed, _ = Feature.objects.of(engine).filter(image_id=image_id, data=data).delete()
+        image = Image.objects.filter(pk=image_id).first() if removed else None
+        if image:
+            image_incomplete.send(Image, image=image)
 
 
 def images_without(engine: Engine) -> ImageQuerySet:

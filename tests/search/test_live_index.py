@@ -32,9 +32,9 @@ def live() -> live_index.LiveIndex:
     return live_index.live_index(ENGINE)
 
 
-def finds(seed: int) -> list[int]:
+def finds(seed: int, engine: str = ENGINE) -> list[int]:
     """Images that are certainly photo(seed), by the search that pages use."""
-    answer = retrieve(Query(picture=decode(encode(photo(seed)))), AnonymousUser(), engines=[ENGINE])
+    answer = retrieve(Query(picture=decode(encode(photo(seed)))), AnonymousUser(), engines=[engine])
     assert answer.notices == []
     return [f.image.pk for f in answer.found if f.match.certain]
 
