@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ingestion.forms import WatchedFolderForm
-from ingestion.models import Job, KnownFile, WatchedFolder
+from ingestion.models import HeldUpload, Job, KnownFile, WatchedFolder
 from ingestion.tasks import look_through, ring
 
 
@@ -47,9 +47,9 @@ class JobAdmin(admin.ModelAdmin):
 @admin.register(WatchedFolder)
 class WatchedFolderAdmin(admin.ModelAdmin):
     form = WatchedFolderForm
-    list_display = ("path", "active", "last_scan", "result")
+    list_display = ("path", "active", "edits", "last_scan", "result")
     readonly_fields = ("last_scan", "result")
-    fields = ("path", "active", "last_scan", "result")
+    fields = ("path", "active", "edits", "last_scan", "result")
     actions = ("look_now",)
 
     @admin.action(description="Look through now")
@@ -70,4 +70,23 @@ class KnownFileAdmin(admin.ModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: KnownFile | None = None) -> bool:
+        return False
+
+
+@admin.register(HeldUpload)
+class HeldUploadAdmin(admin.ModelAdmin):
+    """To look at. Decisions are made on the Import page, where both pictures are seen."""
+
+    list_display = ("name", "by", "state", "width", "height", "bytes", "error", "created_at", "decided_by")
+    list_filter = ("state",)
+    search_fields = ("name",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: HeldUpload | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: HeldUpload | None = None) -> bool:
         return False

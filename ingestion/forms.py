@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.db import transaction
 
-from ingestion.models import MAX_FOLDER, WatchedFolder
+from ingestion.models import MAX_FOLDER, Edits, WatchedFolder
 from ingestion.sources.folder import is_made_by_a_gallery
 
 
@@ -36,6 +36,7 @@ def checked_folder(path: str) -> str:
 
 class FolderForm(forms.Form):
     path = forms.CharField(label="Folder on this server", max_length=MAX_FOLDER)
+    edits = forms.ChoiceField(choices=Edits.choices, required=False)
 
     def clean_path(self) -> str:
         return checked_folder(self.cleaned_data["path"])
@@ -44,7 +45,8 @@ class FolderForm(forms.Form):
         """Watch the folder from now on; the first look-through begins at once."""
         from ingestion.tasks import look_through
 
-        folder, _ = WatchedFolder.objects.update_or_create(path=self.cleaned_data["path"], defaults={"active": True})
+        now = {"active": True} | ({"edits": edits} if (edits := self.cleaned_data["edits"]) else {})
+        folder, _ = WatchedFolder.objects.update_or_create(path=self.cleaned_data["path"], defaults=now)
         transaction.on_commit(lambda: look_through(folder.pk), robust=True)
         return folder
 

@@ -1,16 +1,18 @@
 """How a picture comes in, and what is made of it.
 
 ``store`` acknowledges a picture only when nothing can lose it any more: bytes flushed under their content's name, row
-and job committed. ``complete`` then makes whatever is still missing; it can be run any number of times.
+and job committed. ``complete`` then makes whatever is still missing; it can be run any number of times. A picture that
+is proven to be an edit of one that is here is held, until somebody decides, if whoever brings it wants to be asked.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import InterfaceError, OperationalError, transaction
@@ -18,25 +20,36 @@ from django.db import InterfaceError, OperationalError, transaction
 from gallery import originals, renditions
 from gallery.models import Image, ImageSource, User, decode_limits
 from gallery.originals import Incoming
-from gallery.pictures import DecoderBusy, Picture, PictureError, decode
+from gallery.pictures import Picture, PictureError, decode
 from ingestion.annotators import all_annotators
-from ingestion.models import Job
+from ingestion.likeness import Likeness
+from ingestion.models import Edits, HeldUpload, Job
+from search.engines._base import Grade
 from search.errors import QueryError
+from search.geometry import where
 from search.models import store_features
 from search.query import Query
-from search.retrieval import retrieve
+from search.retrieval import Found, retrieve
 
 logger = logging.getLogger(__name__)
 
 MAX_ADDRESS = 600
 IN_TRASH = "It lies in the trash; only staff can bring it back."
 SMALL = 256
-"""Pixels: enough to prove that a file can be decoded."""
+"""Pixels: enough to prove that a file can be decoded, and what it shows."""
+PROVERS = ["phash", "local_features"]
+"""The engines whose hits can be certain."""
+MOST_LIKENESSES = 5
+PATIENCE = 3
+"""How often engines are asked that do not answer in time: the first search of a process loads an index."""
+UNTOLD = "Whether it is here in another form could not be told just now."
 
 
 class Result(StrEnum):
     STORED = "stored"
     KNOWN = "known"
+    HELD = "held"
+    SKIPPED = "skipped"
     REFUSED = "refused"
 
 
@@ -52,6 +65,18 @@ class Origin:
     licence: str = ""
     may_restore: bool = False
     """Whoever brings it may take it out of the trash. Nothing comes back by itself."""
+    edits: str | None = None
+    """What to do if it is proven to be an edit of an image that ``by`` may see: Edits. None: it is stored unasked."""
+
+    def written(self) -> dict[str, Any]:
+        """What is worth writing down until somebody decides: ``Origin(**written, by=...)``."""
+        return {
+            "kind": str(self.kind),
+            "address": storable_address(self.address),
+            "title": self.title,
+            "author": self.author,
+            "licence": self.licence,
+        }
 
 
 @dataclass(frozen=True)
@@ -62,8 +87,11 @@ class Outcome:
     result: Result
     image: Image | None = None
     error: PictureError | None = None
-    picture: Picture | None = field(default=None, repr=False, compare=False)
-    """What was decoded to store it, so that nobody decodes it again."""
+    likenesses: list[Likeness] = field(default_factory=list, compare=False)
+    """Proven, if somebody wanted to know, the best first."""
+    notice: str = ""
+    """What somebody wanted to know and could not be told."""
+    held: HeldUpload | None = None
 
     @property
     def is_trashed(self) -> bool:
@@ -71,7 +99,9 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        return str(self.error) if self.error else IN_TRASH if self.is_trashed else ""
+        if self.error or self.is_trashed:
+            return str(self.error) if self.error else IN_TRASH
+        return self.likenesses[0].sentence if self.likenesses else self.notice
 
 
 def import_blocks(blocks: Iterable[bytes], name: str, origin: Origin) -> Outcome:
@@ -87,7 +117,7 @@ def import_incoming(incoming: Incoming, origin: Origin) -> Outcome:
     """The same for a file that lies finished in .incoming; the caller discards it."""
     try:
         known = _known(incoming, origin)
-        return Outcome(incoming.name, Result.KNOWN, known) if known else store(incoming, origin)
+        return Outcome(incoming.name, Result.KNOWN, known) if known else _look_and_store(incoming, origin)
     except PictureError as error:
         return Outcome(incoming.name, Result.REFUSED, error=error)
 
@@ -113,9 +143,58 @@ def _has_file(image: Image) -> bool:
         return False
 
 
-def store(incoming: Incoming, origin: Origin) -> Outcome:
-    """File first, row second, and both safe before anybody is told. PictureError if it cannot be decoded."""
+def _look_and_store(incoming: Incoming, origin: Origin) -> Outcome:
+    """Is an edit of it here? Then what ``origin.edits`` says is done."""
     picture = decode(incoming.path, longest=SMALL, limits=decode_limits())
+    found, notice = likenesses(picture, origin.by or AnonymousUser()) if origin.edits else ([], "")
+    if found and origin.edits == Edits.HOLD:
+        matches = [likeness.as_json() for likeness in found]
+        held = HeldUpload.hold(incoming, picture, matches, origin.written(), origin.by)
+        return Outcome(incoming.name, Result.HELD, likenesses=found, held=held)
+    if found and origin.edits == Edits.SKIP:
+        return Outcome(incoming.name, Result.SKIPPED, likenesses=found)
+    return replace(store(incoming, origin, picture), likenesses=found, notice=notice)
+
+
+def likenesses(picture: Picture, user: AbstractBaseUser | AnonymousUser) -> tuple[list[Likeness], str]:
+    """The images, of those that this user may see, that certainly show the same as a picture or a part of it.
+
+    With a sentence if an engine could not tell: that is no reason to refuse a picture, but one to say so.
+    """
+    for _ in range(PATIENCE):
+        try:
+            answer = retrieve(Query(picture=picture), user, limit=2 * MOST_LIKENESSES, engines=PROVERS)
+        except (QueryError, OSError) as error:
+            logger.warning("Nobody could tell what is like a new picture: %s", error)
+            return [], UNTOLD
+        found = [_likeness(found) for found in answer.found if found.match.certain][:MOST_LIKENESSES]
+        if found or set(PROVERS) <= set(answer.seconds):
+            return found, ""
+    return [], UNTOLD
+
+
+def _likeness(found: Found) -> Likeness:
+    grade = "same" if found.match.grade == Grade.SAME else "contains"
+    seen = found.alignment
+    if seen is None:
+        return Likeness(found.image.pk, grade, "same", found.evidence)
+    relation = "same" if seen["relation"] == "overlap" and grade == "same" else seen["relation"]
+    return Likeness(
+        found.image.pk,
+        grade,
+        relation,
+        found.evidence,
+        points=seen["points"],
+        mirrored=seen["mirrored"],
+        covers=seen["covers"],
+        covered=seen["covered"],
+        place=where(seen["in_query"] if relation == "whole" else seen["in_match"]),
+    )
+
+
+def store(incoming: Incoming, origin: Origin, picture: Picture | None = None) -> Outcome:
+    """File first, row second, and both safe before anybody is told. PictureError if it cannot be decoded."""
+    picture = picture or decode(incoming.path, longest=SMALL, limits=decode_limits())
     with transaction.atomic():
         originals.lock(incoming.sha256)
         incoming.keep(picture.format)
@@ -124,7 +203,7 @@ def store(incoming: Incoming, origin: Origin) -> Outcome:
         _meet(image, origin)
         if not image.trashed_at:
             enqueue(image)
-    return Outcome(incoming.name, Result.STORED if created else Result.KNOWN, image, picture=picture)
+    return Outcome(incoming.name, Result.STORED if created else Result.KNOWN, image)
 
 
 def _facts(incoming: Incoming, picture: Picture) -> dict:
@@ -155,22 +234,14 @@ def _meet(image: Image, origin: Origin) -> None:
     ImageSource.objects.get_or_create(
         image=image,
         kind=origin.kind,
-        address=origin.address.encode("utf-8", "replace").decode().replace("\x00", "")[:MAX_ADDRESS],
+        address=storable_address(origin.address),
         defaults={"by": origin.by, "title": origin.title, "author": origin.author, "licence": origin.licence},
     )
 
 
-def twin_of(outcome: Outcome, user: AbstractBaseUser | AnonymousUser) -> Image | None:
-    """Another image that is certainly the same picture, for a word to the one who stored it. None if unknown."""
-    image, picture = outcome.image, outcome.picture
-    if outcome.result != Result.STORED or image is None or picture is None:
-        return None
-    try:
-        answer = retrieve(Query(picture=picture), user, limit=5)
-    except (PictureError, QueryError, DecoderBusy, OSError):
-        return None  # the picture is stored already: nothing may turn that into a failure
-    certain = (f.image for f in answer.found if f.match.certain and f.image.pk != image.pk)
-    return next(certain, None)
+def storable_address(address: str) -> str:
+    """Fit for PostgreSQL and its indexes."""
+    return address.encode("utf-8", "replace").decode().replace("\x00", "")[:MAX_ADDRESS]
 
 
 def enqueue(image: Image) -> None:

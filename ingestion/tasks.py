@@ -17,9 +17,11 @@ from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 from gallery import originals
 from gallery.models import Image, ImageQuerySet
 from gallery.pictures import DecoderBusy, PictureError
-from ingestion import pipeline
-from ingestion.models import Job, WatchedFolder
+from ingestion import decisions, pipeline
+from ingestion.models import HeldUpload, Job, WatchedFolder, sweep_held
 from ingestion.sources import folder
+from search.engines import all_engines
+from search.models import images_without
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ MAX_SECONDS_A_RING = 5
 """Then the thread rings again for itself: whoever stops the worker does not wait until the queue is empty."""
 MAX_SECONDS_AWAY = 10
 """How long a database that restarts is waited for."""
+GAPS_AT_ONCE = 10_000
+"""Ten minutes of work."""
 RECENTLY = timedelta(hours=2)
 
 
@@ -51,6 +55,24 @@ def work() -> None:
     while work_once():
         if time.monotonic() > ends:
             ring()
+            return
+
+
+def ring_for_held() -> None:
+    """Tell a worker that many were decided at once. If it cannot be told now, the sweep does."""
+    try:
+        keep_held()
+    except (DatabaseFailure, psycopg.Error) as error:
+        logger.warning("The bell could not be rung: %s", error)
+
+
+@db_task()
+def keep_held() -> None:
+    """Store what is decided, until nothing of it is left."""
+    ends = time.monotonic() + MAX_SECONDS_A_RING
+    while decisions.keep_next():
+        if time.monotonic() > ends:
+            ring_for_held()
             return
 
 
@@ -101,7 +123,10 @@ def sweep() -> None:
     adopt_orphans()
     if Job.objects.waiting().exists():
         ring()
+    if HeldUpload.objects.keeping().exists():
+        ring_for_held()
     Job.objects.sweep()
+    list(sweep_held())
     originals.sweep_incoming()
     unpublish(Image.objects.trashed().filter(trashed_at__gt=Now() - RECENTLY))
     purge_expired()
@@ -128,9 +153,22 @@ def purge_expired() -> None:
 
 def adopt_orphans() -> None:
     """Images that are not ready and have no job that is open or says why, get one."""
-    jobs = Job.objects.filter(image=OuterRef("pk")).exclude(state=Job.State.DONE)
-    for image in Image.objects.filter(~Exists(jobs), state=Image.State.NEW, trashed_at__isnull=True)[:1000]:
+    for image in _without_job(Image.objects.filter(state=Image.State.NEW, trashed_at__isnull=True))[:1000]:
         pipeline.enqueue(image)
+
+
+@db_periodic_task(crontab(minute="*/10"))
+def fill_gaps() -> None:
+    """After an upgrade that brought a new engine, all images get its features without anybody asking for it."""
+    for engine in all_engines().values():
+        for image in _without_job(images_without(engine).filter(state=Image.State.READY))[:GAPS_AT_ONCE]:
+            pipeline.enqueue(image)
+
+
+def _without_job(images: ImageQuerySet) -> ImageQuerySet:
+    """Without one that is open, and without one that says why nothing came of it."""
+    jobs = Job.objects.filter(image=OuterRef("pk")).exclude(state=Job.State.DONE)
+    return images.filter(~Exists(jobs))
 
 
 @db_periodic_task(crontab(minute="*"))

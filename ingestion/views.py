@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import unquote
 
 from django.contrib import messages
@@ -20,10 +21,13 @@ from gallery.models import ImageSource
 from gallery.names import safe_name
 from gallery.originals import IncomingFile, StorageError
 from gallery.pages import refuse, render_page
-from gallery.pictures import PictureError
 from ingestion.forms import FolderForm
-from ingestion.models import Job, WatchedFolder
-from ingestion.pipeline import Origin, Outcome, Result, import_blocks, import_incoming, twin_of
+from ingestion.models import Edits, Job, WatchedFolder
+from ingestion.pipeline import Origin, Outcome, Result, import_blocks, import_incoming
+from ingestion.questions import Line, lines_of, overview
+from search.views import wants_json
+
+NO_SUCH_CHOICE = f"What to do with pictures that are here in another form: {', '.join(Edits.values)}."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,62 +35,94 @@ def import_page(request: HttpRequest) -> HttpResponse:
     """The drop zone. Without JavaScript the form posts all files at once and gets the same result lines."""
     if not may_upload(request):
         return redirect_to_login(request.get_full_path())
-    context = {
-        "folder_form": FolderForm(),
-        "folders": WatchedFolder.objects.all(),
-        "counts": Job.objects.unfinished(),
-    }
-    status = 200
-    if request.method == "POST":
-        try:
-            files = request.FILES.getlist("files")
-        except UnreadablePostError:
-            return refuse(request, "The upload was broken off.")
-        outcomes = [_import_file(request, file) for file in files]
-        context["lines"] = [_line(request, outcome) for outcome in outcomes]
-        if not outcomes:
-            context["sentence"], status = "No file came. Choose some pictures first.", 400
-        elif len(outcomes) == 1 and outcomes[0].error:
-            status = outcomes[0].error.status
+    try:
+        edits, files = request.POST.get("edits", Edits.HOLD), request.FILES.getlist("files")
+    except UnreadablePostError:
+        return refuse(request, "The upload was broken off.")
+    if edits not in Edits.values:
+        return refuse(request, NO_SUCH_CHOICE)
+    outcomes = [_import_file(request, file, edits) for file in files]
+    context, status = _context(request, outcomes) | {"edits": edits}, 200
+    if request.method == "POST" and not outcomes:
+        context["sentence"], status = "No file came. Choose some pictures first.", 400
+    elif len(outcomes) == 1 and outcomes[0].error:
+        status = outcomes[0].error.status
     return render(request, "ingestion/import.html", context, status=status)
 
 
-def _import_file(request: HttpRequest, file: UploadedFile) -> Outcome:
+def _context(request: HttpRequest, outcomes: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """What is held is shown once: what has just come in its line, the rest below."""
+    return {
+        "folder_form": FolderForm(),
+        "folders": WatchedFolder.objects.all(),
+        "counts": Job.objects.unfinished(),
+        "lines": lines_of(outcomes, request.user),
+        **overview(request.user, without=[outcome.held.pk for outcome in outcomes if outcome.held]),
+    }
+
+
+def _import_file(request: HttpRequest, file: UploadedFile, edits: str) -> Outcome:
     assert isinstance(file, IncomingFile)  # what our upload handler makes
     name = file.name or ""
     if file.error:
         return Outcome(name, Result.REFUSED, error=file.error)
     try:
-        return import_incoming(file.incoming, _origin(request, name))
+        return import_incoming(file.incoming, _origin(request, name, edits))
     except OSError as error:
         return Outcome(name, Result.REFUSED, error=StorageError(error))
 
 
-def _origin(request: HttpRequest, name: str) -> Origin:
+def _origin(request: HttpRequest, name: str, edits: str) -> Origin:
     by = request.user if request.user.is_authenticated else None
-    return Origin(ImageSource.Kind.UPLOAD, name, by=by, may_restore=request.user.is_staff)
+    return Origin(ImageSource.Kind.UPLOAD, name, by=by, may_restore=request.user.is_staff, edits=edits)
 
 
 @require_POST
 def upload_file(request: HttpRequest) -> HttpResponse:
     """One file as the body of the request, its name percent-encoded in X-File-Name: what the drop zone sends.
 
-    Answers with the result line as HTML, or with JSON to who asks for it.
+    Answers with the result line as HTML, or with JSON to who accepts ``application/json``.
+    X-Edits says what to do with a picture that is proven to be here already in another form (a crop, another size, a
+    mirrored copy, a collage of it): ``hold`` (the default), ``keep`` or ``skip``.
+
+    ``result`` is one of
+      stored   201: it is in the gallery as ``image``. With X-Edits: keep, ``matches`` names what it is like.
+      known    200: the same bytes are here as ``image``; ``detail`` says if that lies in the trash.
+      held     202: it is safe, but not in the gallery yet. ``matches``: [{image, address, name, width, height, bytes,
+               grade (same, contains), relation (same, part, whole, overlap: of yours to the image), points, mirrored,
+               covers, covered, place, evidence}], the best first. ``decisions``: addresses to POST to: keep; replace
+               (with the form field image=ID of a match); drop; undo (for a day after drop); and picture, to GET.
+               ``advice``: {action, reason}, for people. It waits until somebody decides.
+      skipped  200: not stored, because X-Edits: skip; ``matches`` says why.
+      refused  4xx, 507: ``detail`` says why, ``code`` in one word.
     """
     if not may_upload(request):
         return JsonResponse({"detail": "Sign in to add pictures.", "code": "forbidden"}, status=403)
     name = safe_name(unquote(request.headers.get("X-File-Name", ""), errors="replace"))
+    edits = request.headers.get("X-Edits", Edits.HOLD)
+    if edits not in Edits.values:
+        return JsonResponse({"detail": NO_SUCH_CHOICE, "code": "edits"}, status=400)
     try:
-        outcome = import_blocks(_body(request), name, _origin(request, name))
+        outcome = import_blocks(_body(request), name, _origin(request, name, edits))
     except UnreadablePostError:
         return JsonResponse({"detail": "The upload was broken off.", "code": "broken"}, status=400)
     except OSError as error:
         outcome = Outcome(name, Result.REFUSED, error=StorageError(error))
-    status = outcome.error.status if outcome.error else 201 if outcome.result == Result.STORED else 200
-    line = _line(request, outcome)
-    if request.headers.get("Accept") == "application/json":
-        return JsonResponse(_json(line), status=status)
+    (line,) = lines_of([outcome], request.user)
+    return answer_line(request, line, _status(outcome))
+
+
+def answer_line(request: HttpRequest, line: Line, status: int = 200) -> HttpResponse:
+    """What the one who brought a file, or decided on it, is told."""
+    if wants_json(request):
+        return JsonResponse(line.as_json(), status=status)
     return render(request, "ingestion/_line.html", {"line": line}, status=status)
+
+
+def _status(outcome: Outcome) -> int:
+    if outcome.error:
+        return outcome.error.status
+    return {Result.STORED: 201, Result.HELD: 202}.get(outcome.result, 200)
 
 
 def _body(request: HttpRequest) -> Iterator[bytes]:
@@ -96,24 +132,6 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
         yield block
     if left > 0:  # not every server raises; and some formats can be decoded without their end
         raise UnreadablePostError("the body is shorter than announced")
-
-
-def _line(request: HttpRequest, outcome: Outcome) -> dict:
-    """What the one who brought the file is told."""
-    return {"outcome": outcome, "image": outcome.image, "twin": twin_of(outcome, request.user)}
-
-
-def _json(line: dict) -> dict:
-    outcome: Outcome = line["outcome"]
-    error: PictureError | None = outcome.error
-    return {
-        "name": outcome.name,
-        "result": str(outcome.result),
-        "image": outcome.image.pk if outcome.image else None,
-        "same_picture_as": line["twin"].pk if line["twin"] else None,
-        "detail": outcome.reason,
-        "code": error.code if error else "",
-    }
 
 
 @require_safe
@@ -132,12 +150,7 @@ def add_folder(request: HttpRequest) -> HttpResponse:
     """Watch a folder of the server. Only staff: it makes files of the machine visible."""
     form = FolderForm(request.POST)
     if not form.is_valid():
-        context = {
-            "folder_form": form,
-            "folders": WatchedFolder.objects.all(),
-            "counts": Job.objects.unfinished(),
-        }
-        return render(request, "ingestion/import.html", context, status=400)
+        return render(request, "ingestion/import.html", _context(request) | {"folder_form": form}, status=400)
     folder = form.watch()
     messages.success(request, f"{folder.path} is being looked through, and will be every minute.")
     return redirect("import")

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from gallery import originals
 from gallery.models import ImageSource
 from gallery.pictures import EXTENSION, DecoderBusy, PictureError
-from ingestion.models import KnownFile, WatchedFolder
+from ingestion.models import Edits, KnownFile, WatchedFolder
 from ingestion.pipeline import Origin, Outcome, Result, import_blocks
 
 EXTENSIONS = {f".{extension}" for extension in (*EXTENSION.values(), "jpeg", "tiff", "jfif", "heic", "heif")}
@@ -29,7 +29,7 @@ SETTLED = 5
 CHUNK = 500
 MAX_SECONDS_A_LOOK = 30
 """For all folders together. Then the thread is given back: the jobs need it for the other half of each minute."""
-MADE = {"renditions", "queries", ".incoming"}
+MADE = {"renditions", "queries", "held", ".incoming"}
 """Folders in the media of a gallery whose pictures nobody brought."""
 
 
@@ -94,9 +94,10 @@ def _entry(path: str) -> Entry | None:
 
 
 def new_entries(entries: Iterable[Entry], again: bool = False) -> Iterator[Entry]:
-    """Those that were not imported or refused before, as far as size and date tell.
+    """Those that were not looked at before, as far as size and date tell.
 
-    ``again``: also those that are known, but not in the gallery: refused, when there were other limits, or purged.
+    ``again``: also those that are known, but not in the gallery: refused, when there were other limits, skipped, held
+    or purged.
     """
     batch: list[Entry] = []
     for entry in entries:
@@ -116,9 +117,9 @@ def _unknown(batch: list[Entry], again: bool) -> list[Entry]:
     return [entry for path, entry in names.items() if stamps.get(path) != entry.stamp]
 
 
-def import_entry(entry: Entry, may_restore: bool = False) -> Outcome:
-    """Import one file and remember it, so that an interrupted import goes on where it was."""
-    origin = Origin(ImageSource.Kind.FOLDER, _text(entry.path), may_restore=may_restore)
+def import_entry(entry: Entry, may_restore: bool = False, edits: str | None = None) -> Outcome:
+    """Import one file and remember it, so that an interrupted import goes on where it was. ``edits``: see Origin."""
+    origin = Origin(ImageSource.Kind.FOLDER, _text(entry.path), may_restore=may_restore, edits=edits)
     try:
         outcome = import_blocks(_blocks(entry.path), os.path.basename(entry.path), origin)
     except OSError as error:
@@ -176,19 +177,21 @@ def look_through(folders: Iterable[WatchedFolder]) -> None:
         for watched in folders if alone else ():
             if clock.is_over:
                 break
-            watched.result = _look(Path(watched.path), clock)
+            watched.result = _look(watched, clock)
             WatchedFolder.objects.filter(pk=watched.pk).update(result=watched.result, last_scan=Now())
 
 
-def _look(folder: Path, clock: Clock) -> str:
+def _look(watched: WatchedFolder, clock: Clock) -> str:
     """What came of it, in words."""
     counts: Counter[str] = Counter()
+    # Nobody is told of those that are kept, so nobody looks for them: the page of duplicates has them later.
+    edits = None if watched.edits == Edits.KEEP else watched.edits
     try:
-        for entry in new_entries(find(folder)):
+        for entry in new_entries(find(Path(watched.path))):
             if not _is_settled(entry):
                 continue
             clock.start()
-            counts[str(import_entry(entry).result)] += 1
+            counts[str(import_entry(entry, edits=edits).result)] += 1
             if clock.is_over:
                 return f"{_summary(counts)}, more to come"
     except OSError as error:

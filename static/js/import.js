@@ -1,4 +1,4 @@
-// The drop zone of the import page and of an empty gallery.
+// The drop zone of the import page and of an empty gallery; the decisions on what is held.
 import { watchDrops } from "./drop.js";
 import { chosenFiles, droppedFiles } from "./files.js";
 import { tallyOf } from "./tally.js";
@@ -15,11 +15,13 @@ function open(root) {
   const address = root.querySelector("[data-upload]").dataset.upload;
   const lines = root.querySelector(".lines");
   const tally = tallyOf(root);
+  const edits = root.querySelector("[name=edits]");
   const waiting = [];
   let running = 0;
 
-  function push(file, line) {
-    waiting.push([file, line]);
+  // What was chosen when the file was dropped: the next batch may be told otherwise.
+  function push(file, line, policy = edits.value) {
+    waiting.push([file, line, policy]);
     tally.expect();
     while (running < Number(root.dataset.limit) && waiting.length) work();
   }
@@ -27,15 +29,16 @@ function open(root) {
   async function work() {
     running += 1;
     while (waiting.length) {
-      const [file, again] = waiting.shift();
+      const [file, again, policy] = waiting.shift();
       const line = again ?? blank();
       line.querySelector("[data-retry]").onclick = () => {
         tally.forget("failed");
-        push(file, line);
+        push(file, line, policy);
       };
-      const state = await upload(file, line, address);
+      const state = await upload(file, line, address, policy);
       tally.count(state);
-      if (state === "stored") document.body.dispatchEvent(new Event("uploaded"));
+      if (state === "stored") tell("uploaded");
+      if (state === "held") tell("held");
     }
     running -= 1;
   }
@@ -53,10 +56,33 @@ function open(root) {
     if (running) event.preventDefault();
   });
   return {
+    tally,
     async take(files) {
       for await (const file of files) push(file);
     },
   };
+}
+
+const tell = (what) => document.body.dispatchEvent(new Event(what));
+
+// A decision is answered by the line that takes the place of the question. One that was too late is no success: htmx
+// would leave the page alone.
+addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { target, xhr } = detail;
+  if (!target.matches?.(".line") || !/<li class="line/.test(xhr.responseText)) return;
+  detail.shouldSwap = true;
+  detail.isError = false;
+  const list = target.parentElement;
+  const place = [...list.children].indexOf(target);
+  setTimeout(() => decided(list.children[place], target.dataset.state));
+});
+
+function decided(line, before) {
+  const root = line.closest("[data-import]");
+  if (root) zoneOf(root).tally.move(before, line.dataset.state);
+  if (document.activeElement === document.body) line.focus(); // its button is gone
+  tell("held");
+  if (line.dataset.state === "stored") tell("uploaded");
 }
 
 watchDrops(

@@ -1,12 +1,20 @@
 // How many of the files are through, and what became of them.
 import { count } from "./page.js";
 
-const WORDS = { stored: "stored", known: "already here", refused: "refused", failed: "not uploaded" };
+const WORDS = {
+  stored: "stored",
+  known: "already here",
+  held: "waiting for your decision",
+  skipped: "skipped",
+  dropped: "not stored",
+  refused: "refused",
+  failed: "not uploaded",
+};
 
 export function tallyOf(root) {
   const box = root.querySelector(".tally");
   const bar = box.querySelector("progress");
-  const states = { stored: 0, known: 0, refused: 0, failed: 0 };
+  const states = Object.fromEntries(Object.keys(WORDS).map((state) => [state, 0]));
   let expected = 0;
 
   const sum = () => Object.entries(states).filter(([, n]) => n).map(([state, n]) => `${n.toLocaleString("en")} ${WORDS[state]}`).join(", ");
@@ -29,6 +37,13 @@ export function tallyOf(root) {
     },
     count(state) {
       states[state] += 1;
+      show();
+    },
+    /** What was held has been decided on, or waits again. */
+    move(before, after) {
+      if (!states[before] || !(after in states)) return;
+      states[before] -= 1;
+      states[after] += 1;
       show();
     },
     /** A file is tried again: it is counted anew. */

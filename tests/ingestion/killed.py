@@ -1,8 +1,9 @@
 """A process of the gallery that ends itself with SIGKILL at the n-th step that matters.
 
 Run as ``python tests/ingestion/killed.py``. Everything is imported once; then each line of standard input is one run
-in a fork: {"kill": n, "what": "import" or "upload", "path": ...}, where n = 0 is never. The answer is how it ended, and
-what it acknowledged. A step is a flush, rename or removal of a file, or a commit; each counts before and after.
+in a fork: {"kill": n, "what": "import", "upload", "hold", "keep" or "replace", "path": ...}, where n = 0 is never, and
+the last two name the held upload instead of a path. The answer is how it ended, and what it acknowledged. A step is a
+flush, rename or removal of a file, or a commit; each counts before and after.
 """
 
 from __future__ import annotations
@@ -67,6 +68,40 @@ def do_upload(path: str) -> None:
     assert response.status_code in (200, 201), response.content
 
 
+def do_hold(path: str) -> None:
+    """Upload what is here in another form."""
+    from django.test import Client
+
+    body, headers = Path(path).read_bytes(), {"Accept": "application/json"}
+    response = Client().post("/import/file/", body, content_type="application/octet-stream", headers=headers)
+    if response.status_code == 202:
+        print("acknowledged", file=sys.stderr, flush=True)
+    response.close()
+    assert response.status_code == 202, response.content
+
+
+def do_keep(token: str) -> None:
+    from django.test import Client
+
+    response = Client().post(f"/import/held/{token}/keep/", headers={"Accept": "application/json"})
+    if response.status_code == 201:
+        print("acknowledged", file=sys.stderr, flush=True)
+    assert response.status_code == 201, response.content
+
+
+def do_replace(token_and_image: str) -> None:
+    from gallery.models import User
+    from ingestion import decisions
+    from ingestion.models import HeldUpload
+
+    token, image = token_and_image.split()
+    decisions.replace(HeldUpload.objects.get(token=token), int(image), User.objects.get(is_staff=True))
+    print("acknowledged", file=sys.stderr, flush=True)
+
+
+DEEDS = {"import": do_import, "upload": do_upload, "hold": do_hold, "keep": do_keep, "replace": do_replace}
+
+
 def run(kill: int, what: str, path: str) -> dict:
     """In a fork."""
     out, into = os.pipe()
@@ -77,7 +112,7 @@ def run(kill: int, what: str, path: str) -> dict:
         arm(kill)
         status = 1
         try:
-            {"import": do_import, "upload": do_upload}[what](path)
+            DEEDS[what](path)
             status = 0
         finally:
             sys.stderr.flush()

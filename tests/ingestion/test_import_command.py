@@ -12,8 +12,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from gallery.models import Image
-from ingestion.models import Job, KnownFile
+from ingestion import decisions
+from ingestion.models import HeldUpload, Job, KnownFile
 from search.engines import all_engines
+from tests.ingestion.edits import crop, whole
 from tests.ingestion.scene import data, sql, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -289,3 +291,69 @@ def test_the_originals_of_the_gallery_bring_back_what_an_older_database_does_not
     assert trashed.trashed_at
     assert stored_files() == files
     assert Image.objects.count() == 3
+
+
+class TestEdits:
+    """A crop or another edit of what is in the gallery already."""
+
+    @pytest.fixture
+    def here(self, add, folder) -> Image:
+        (folder / "crop.jpg").write_bytes(data(crop()))
+        (folder / "other.jpg").write_bytes(data(2))
+        return add(whole(), "whole.jpg")
+
+    def test_both_are_kept_and_told(self, here, folder, run):
+        out, err = run()
+        assert "2 files: 2 stored, 0 already here" in out
+        assert "1 of those stored were here in another form; “manage.py duplicates” lists all there are:" in out
+        assert f"  {folder}/crop.jpg: A part of #{here.pk}: " in out
+        assert "other.jpg" not in out
+        assert err == ""
+        assert Image.objects.count() == 3
+
+    def test_they_are_held(self, here, folder, run):
+        out, _ = run(edits="hold")
+        assert "2 files: 1 stored, 0 already here" in out
+        assert "1 are here in another form and wait on the Import page for a decision:" in out
+        held = HeldUpload.objects.get()
+        assert (held.by, held.origin["kind"], held.origin["address"]) == (None, "folder", f"{folder}/crop.jpg")
+        run(edits="hold")
+        assert HeldUpload.objects.get() == held  # asked once
+        image = decisions.keep(held, None).image
+        assert image.sources.get().address == f"{folder}/crop.jpg"
+        assert KnownFile.objects.get(path=f"{folder}/crop.jpg").image == image
+        assert "2 seen before" in run(edits="hold")[0]
+        assert (folder / "crop.jpg").read_bytes() == data(crop())
+
+    def test_they_are_skipped(self, here, folder, run):
+        out, _ = run(edits="skip")
+        assert "2 files: 1 stored, 0 already here" in out
+        assert "1 are here in another form and were skipped:" in out
+        known = KnownFile.objects.get(path=f"{folder}/crop.jpg")
+        assert (known.result, known.image) == ("skipped", None)
+        assert known.reason.startswith(f"A part of #{here.pk}: ")
+        assert Image.objects.count() == 2
+        assert "1 stored" in run(edits="keep")[0]  # who names the folder again, with another wish, means it
+
+    def test_only_some_are_named(self, add, folder, run):
+        add(whole())
+        for quality in range(40, 47):
+            (folder / f"{quality}.jpg").write_bytes(data(crop(), quality=quality))
+        out, _ = run(edits="skip")
+        assert "7 are here in another form and were skipped:" in out
+        assert "and 2 more" in out
+
+    def test_nobody_looks_into_an_empty_gallery(self, folder, run, monkeypatch):
+        monkeypatch.setattr("ingestion.pipeline.likenesses", None)  # would fail if it were called
+        put(folder, a=1)
+        assert "1 stored" in run()[0]
+
+    def test_the_originals_of_the_gallery_come_back_unasked(self, add, run, settings):
+        add(whole())
+        lost = add(crop())
+        Image.objects.filter(pk=lost.pk).delete()
+        assert "1 stored" in run(settings.MEDIA_ROOT / "originals", edits="skip")[0]
+
+    def test_it_rejects_another_choice(self, folder):
+        with pytest.raises(CommandError, match="invalid choice: 'burn'"):
+            call_command("import", str(folder), "--edits", "burn")

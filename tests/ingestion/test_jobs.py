@@ -327,6 +327,31 @@ class TestOrphans:
         assert not Job.objects.exists()
 
 
+class TestGaps:
+    """A new version of the program may bring an engine that has seen no picture yet."""
+
+    def test_it_works(self, add):
+        image = add(1)
+        image.features.filter(engine="local_features").delete()
+        tasks.fill_gaps.call_local()
+        tasks.fill_gaps.call_local()
+        tasks.do(Job.objects.claim())
+        assert image.features.filter(engine="local_features").exists()
+        assert Job.objects.counts()["done"] == 1
+
+    def test_a_failure_is_not_repeated(self, add):
+        image = add(1)
+        image.features.all().delete()
+        Job.objects.create(image=image, state="failed", error="no")
+        tasks.fill_gaps.call_local()
+        assert Job.objects.counts()["queued"] == 0
+
+    def test_nothing_is_done_twice(self, add):
+        add(1)
+        tasks.fill_gaps.call_local()
+        assert not Job.objects.exists()
+
+
 class TestWork:
     def test_it_works(self):
         images = [bring_image(seed) for seed in range(3)]

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from gallery import originals
+from tests.ingestion.edits import crop, whole
 from tests.ingestion.own_gallery import OwnGallery
 from tests.ingestion.scene import data
 from tests.pictures import photo
@@ -39,7 +40,7 @@ class Killed:
         assert self.process.stdout
         return self.process.stdout.readline().strip()
 
-    def run(self, kill: int, what: str, path: Path) -> dict:
+    def run(self, kill: int, what: str, path: Path | str) -> dict:
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"kill": kill, "what": what, "path": str(path)}) + "\n")
         self.process.stdin.flush()
@@ -130,6 +131,106 @@ def test_an_uploader_killed_at_each_step(gallery, folder, settings):
     assert killed.run(0, "import", folder)["status"] == 0  # whoever was not answered brings it again
     assert_everything_is_there(gallery, folder, settings)
     print(f"\nuploader: {kills} kills, {kills + 1} pictures, {len(acknowledged)} acknowledged, 0 lost")
+
+
+class TestHeld:
+    """Uploads that are here in another form: the question, and the decisions on it."""
+
+    @pytest.fixture
+    def killed(self, gallery, folder) -> Killed:
+        (folder / "whole.jpg").write_bytes(data(whole()))
+        gallery.run("import", folder, "--wait")
+        gallery.sql("SELECT 1")
+        return Killed(gallery)
+
+    def edit(self, tmp_path: Path, number: int) -> tuple[Path, str]:
+        """(path, sha256) of a crop of what is here; another number, other bytes."""
+        path = tmp_path / f"crop{number}.jpg"
+        path.write_bytes(data(crop(), quality=50 + number))
+        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def assert_all_is_whole(self, gallery: OwnGallery) -> None:
+        assert_nothing_acknowledged_is_lost(gallery)
+        for token, sha256 in gallery.sql("SELECT token, sha256 FROM ingestion_heldupload WHERE state = 'waiting'"):
+            assert hashlib.sha256((gallery.var / "media/held" / token).read_bytes()).hexdigest() == sha256
+
+    def question(self, gallery: OwnGallery, sha256: str) -> tuple[str, str]:
+        """(token, state)"""
+        ((token, state),) = gallery.sql(f"SELECT token, state FROM ingestion_heldupload WHERE sha256 = '{sha256}'")
+        return token, state
+
+    def test_a_question_killed_at_each_step(self, gallery, killed, tmp_path, settings):
+        kills, acknowledged, brought = 0, set(), {}
+        while True:
+            path, sha256 = self.edit(tmp_path, kills)
+            brought[sha256] = path
+            answer = killed.run(kills + 1, "hold", path)
+            if "acknowledged" in answer["said"]:
+                acknowledged.add(sha256)
+            self.assert_all_is_whole(gallery)
+            asked = {sha256 for (sha256,) in gallery.sql("SELECT sha256 FROM ingestion_heldupload")}
+            assert acknowledged <= asked
+            if answer["status"] == 0:
+                break
+            kills += 1
+        assert kills >= 6
+        for path in brought.values():  # whoever was not answered brings it again, and who was may do so too
+            assert killed.run(0, "hold", path)["status"] == 0
+        rows = gallery.sql("SELECT sha256, state FROM ingestion_heldupload")
+        assert sorted(rows) == sorted((sha256, "waiting") for sha256 in brought)
+        self.assert_all_is_whole(gallery)
+        print(f"\nquestions: {kills} kills, {len(acknowledged)} acknowledged, 0 lost")
+
+    @pytest.mark.parametrize("what", ["keep", "replace"])
+    def test_a_decision_killed_at_each_step(self, gallery, killed, folder, tmp_path, settings, what):
+        gallery.sql(
+            "INSERT INTO gallery_user (username, password, first_name, last_name, email, is_superuser, is_staff,"
+            " is_active, date_joined) VALUES ('bob', '', '', '', '', true, true, true, now())"
+        )
+        kills, kept = 0, set()
+        while True:
+            path, sha256 = self.edit(tmp_path, kills)
+            kept.add(sha256)
+            assert killed.run(0, "hold", path)["status"] == 0
+            token, _ = self.question(gallery, sha256)
+            old = self.another(gallery, killed, folder, kills) if what == "replace" else 0
+            deed = f"{token} {old}" if old else token
+            answer = killed.run(kills + 1, what, deed)
+            self.assert_all_is_whole(gallery)
+            _, state = self.question(gallery, sha256)
+            stored = gallery.sql(f"SELECT 1 FROM gallery_image WHERE sha256 = '{sha256}'")
+            assert bool(stored) == (state == "stored")
+            assert state == "stored" or "acknowledged" not in answer["said"]
+            assert not old or self.is_trashed(gallery, old) == (state == "stored")
+            if answer["status"] == 0:
+                break
+            kills += 1
+            if state == "waiting":
+                assert killed.run(0, what, deed)["status"] == 0
+        assert kills >= 8
+        assert kept <= {sha256 for (sha256,) in gallery.sql("SELECT sha256 FROM gallery_image")}
+        assert gallery.sql(
+            "SELECT count(*) FROM gallery_image WHERE state = 'new' AND id NOT IN "
+            "(SELECT image_id FROM ingestion_job WHERE state = 'queued')"
+        ) == [(0,)]
+        self.assert_nothing_is_left(gallery, settings)
+        print(f"\n{what}: {kills} kills, {len(kept)} pictures, 0 lost")
+
+    def another(self, gallery: OwnGallery, killed: Killed, folder: Path, number: int) -> int:
+        """The id of a new image that can be replaced."""
+        put(folder, 1000 + number)
+        assert killed.run(0, "import", folder)["status"] == 0
+        return gallery.sql("SELECT max(id) FROM gallery_image")[0][0]
+
+    def is_trashed(self, gallery: OwnGallery, pk: int) -> bool:
+        return gallery.sql(f"SELECT trashed_at IS NOT NULL FROM gallery_image WHERE id = {pk}")[0][0]
+
+    def assert_nothing_is_left(self, gallery: OwnGallery, settings) -> None:
+        """The sweep removes the files that a crash after the commit has left."""
+        for path in (gallery.var / "media/held").iterdir():
+            os.utime(path, (1, 1))
+        gallery.run("shell", "-c", "from ingestion.models import sweep_held; list(sweep_held())")
+        assert list((gallery.var / "media/held").iterdir()) == []
 
 
 def test_importers_and_the_database_killed_at_any_moment(gallery, folder, settings):

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from threading import Thread
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
 from django.db.models.signals import pre_save
 
@@ -20,7 +19,7 @@ from ingestion import tasks
 from ingestion.annotators import all_annotators
 from ingestion.annotators._base import Annotator
 from ingestion.models import Job
-from ingestion.pipeline import IN_TRASH, Origin, complete, import_blocks, taken_at, twin_of
+from ingestion.pipeline import IN_TRASH, Origin, complete, import_blocks, taken_at
 from search.engines import all_engines
 from search.engines.phash import PHash
 from search.models import Feature
@@ -311,34 +310,6 @@ class TestPurge:
         assert {name[:64] for name in stored_files("renditions")} == {kept.sha256}
 
 
-class TestTwin:
-    def test_it_works(self, add):
-        first = add(1)
-        second = bring(data(1, quality=40))
-        assert second.image != first
-        assert twin_of(second, AnonymousUser()) == first
-
-    def test_it_finds_none_for_another_picture(self, add):
-        add(1)
-        assert twin_of(bring(2), AnonymousUser()) is None
-
-    def test_it_never_names_a_picture_that_the_reader_may_not_see(self, add):
-        add(1).trash()
-        assert twin_of(bring(data(1, quality=40)), AnonymousUser()) is None
-
-    def test_it_needs_the_file_no_more(self, add):
-        first = add(1)
-        outcome = bring(data(1, quality=40))
-        originals.remove(outcome.image.sha256, outcome.image.format)
-        assert twin_of(outcome, AnonymousUser()) == first
-        assert "pixels" not in repr(outcome)
-
-    def test_it_finds_none_for_what_was_not_stored(self, add):
-        add(1)
-        assert twin_of(bring(data(1)), AnonymousUser()) is None
-        assert twin_of(bring(b"no picture"), AnonymousUser()) is None
-
-
 class TestComplete:
     def test_it_works(self):
         image = bring_image(data(photo(1).resize((2000, 1500))))
@@ -371,7 +342,7 @@ class TestComplete:
         assert tasks.work_once()
         image.refresh_from_db()
         assert image.state == "ready"
-        assert image.features.get().engine == "color"
+        assert set(image.features.values_list("engine", flat=True)) == set(all_engines()) - {"phash"}
         job = image.jobs.get()
         assert (job.state, job.error) == ("queued", f"{PHash.label}: RuntimeError: no weights")
         monkeypatch.undo()

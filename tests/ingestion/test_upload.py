@@ -42,7 +42,7 @@ class TestBody:
             "name": "beach.jpg",
             "result": "stored",
             "image": image.pk,
-            "same_picture_as": None,
+            "matches": [],
             "detail": "",
             "code": "",
         }
@@ -62,14 +62,6 @@ class TestBody:
         response = send(as_member, data(1), "again.jpg")
         assert response.status_code == 200
         assert (response.json()["result"], response.json()["image"]) == ("known", first["image"])
-
-    def test_it_says_when_it_looks_the_same_as_another(self, as_member, add):
-        twin = add(1, "first.jpg")
-        response = send(as_member, data(1, quality=40))
-        assert (response.status_code, response.json()["same_picture_as"]) == (201, twin.pk)
-        page = send(as_member, data(1, quality=41), Accept="text/html").content.decode()
-        assert f'href="/image/{twin.pk}/"' in page
-        assert "first.jpg" in page
 
     @pytest.mark.parametrize(
         ("content", "code", "status"),

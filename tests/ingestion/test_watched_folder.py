@@ -15,9 +15,10 @@ from huey.contrib.djhuey import HUEY
 from gallery.models import Image
 from ingestion import tasks
 from ingestion.forms import FolderForm
-from ingestion.models import KnownFile, WatchedFolder
+from ingestion.models import HeldUpload, KnownFile, WatchedFolder
 from ingestion.sources import folder as source
 from ingestion.sources.folder import find, new_entries
+from tests.ingestion.edits import crop, whole
 from tests.ingestion.scene import at_once, data, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -302,15 +303,17 @@ class TestPage:
             "/": "That is the whole machine.",
             "pictures": "Write the whole path",
         }.items():
-            response = as_admin.post("/admin/ingestion/watchedfolder/add/", {"path": path, "active": "on"})
+            response = as_admin.post(
+                "/admin/ingestion/watchedfolder/add/", {"path": path, "active": "on", "edits": "keep"}
+            )
             assert response.status_code == 200
             assert sentence in response.content.decode()
-        as_admin.post("/admin/ingestion/watchedfolder/add/", {"path": f"{folder}/", "active": "on"})
+        as_admin.post("/admin/ingestion/watchedfolder/add/", {"path": f"{folder}/", "active": "on", "edits": "keep"})
         assert WatchedFolder.objects.get().path == str(folder)
 
     def test_the_admin_pauses_a_folder_that_is_away(self, folder, watched, as_admin):
         folder.rmdir()
-        as_admin.post(f"/admin/ingestion/watchedfolder/{watched.pk}/change/", {"path": watched.path})
+        as_admin.post(f"/admin/ingestion/watchedfolder/{watched.pk}/change/", {"path": watched.path, "edits": "keep"})
         assert not WatchedFolder.objects.get().active
 
     def test_the_admin_looks_now(self, folder, watched, as_admin):
@@ -325,3 +328,37 @@ def test_nothing_is_left_to_do_after_a_look(folder, watched):
     put(folder, "a.jpg", 1)
     look()
     assert list(new_entries(find(folder))) == []
+
+
+class TestEdits:
+    """A folder may say what becomes of a crop or another edit of what is here."""
+
+    @pytest.fixture
+    def here(self, add, folder) -> Image:
+        (folder / "crop.jpg").write_bytes(data(crop()))
+        os.utime(folder / "crop.jpg", (1, 1))
+        return add(whole(), "whole.jpg")
+
+    @pytest.mark.parametrize(
+        ("edits", "said", "images"), [("keep", "1 stored", 2), ("skip", "1 skipped", 1), ("hold", "1 held", 1)]
+    )
+    def test_it_works(self, here, folder, watched, edits, said, images):
+        WatchedFolder.objects.update(edits=edits)
+        assert look() == said
+        assert look() == "nothing new"  # what was skipped or held is not looked at every minute
+        assert Image.objects.count() == images
+        assert HeldUpload.objects.count() == (edits == "hold")
+        assert (folder / "crop.jpg").read_bytes() == data(crop())
+
+    def test_both_are_kept_unless_somebody_says_otherwise(self, watched):
+        assert watched.edits == "keep"
+
+    def test_the_page_and_the_admin_set_it(self, folder, as_admin):
+        as_admin.post("/import/folder/", {"path": str(folder), "edits": "skip"})
+        watched = WatchedFolder.objects.get()
+        assert watched.edits == "skip"
+        assert "skips what is here in another form" in as_admin.get("/import/").content.decode()
+        address = f"/admin/ingestion/watchedfolder/{watched.pk}/change/"
+        as_admin.post(address, {"path": watched.path, "active": "on", "edits": "hold"})
+        assert WatchedFolder.objects.get().edits == "hold"
+        assert as_admin.post("/import/folder/", {"path": str(folder), "edits": "burn"}).status_code == 400

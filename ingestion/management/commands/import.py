@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,12 +19,21 @@ from tqdm import tqdm
 
 from gallery.commands import GalleryCommand
 from gallery.threads import in_threads
-from ingestion.models import Job
-from ingestion.pipeline import Outcome
+from ingestion.models import Edits, Job
+from ingestion.pipeline import Outcome, Result
 from ingestion.sources.folder import Entry, find, import_entry, new_entries
 from ingestion.tasks import work_once
+from search.models import Feature
 
 AGAIN = "Run the same command again: it goes on where it was."
+NAMED = 5
+"""Edits that the summary names."""
+EDITS = {
+    Result.STORED: "{} of those stored were here in another form; “manage.py duplicates” lists all there are:",
+    Result.HELD: "{} are here in another form and wait on the Import page for a decision:",
+    Result.SKIPPED: "{} are here in another form and were skipped:",
+}
+Some = list[tuple[Entry, Outcome]]
 
 
 class Command(GalleryCommand):
@@ -32,16 +42,26 @@ class Command(GalleryCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", metavar="DIR", type=Path)
         parser.add_argument("--wait", action="store_true", help="Return when every picture can be found.")
+        parser.add_argument(
+            "--edits",
+            choices=Edits.values,
+            default=Edits.KEEP,
+            help="A crop or another edit of a picture that is here: keep both (the default), hold it until somebody "
+            "decides on the Import page, or skip it.",
+        )
 
-    def handle(self, *args: Any, folder: Path, wait: bool, **options: Any) -> None:
+    def handle(self, *args: Any, folder: Path, wait: bool, edits: str, **options: Any) -> None:
         folder = folder.expanduser().absolute()
         try:
             entries = list(find(folder))
         except OSError as error:
             raise CommandError(f"{folder} cannot be read: {error.strerror}.") from error
         try:
-            counts, refused = self._import(entries, may_restore=not _is_own(folder))
+            own = _is_own(folder)
+            bring = partial(import_entry, may_restore=not own, edits=None if own else _asked(edits))
+            counts, refused, like = self._import(entries, bring)
             self._report(len(entries), counts, refused)
+            self._report_edits(like)
             if wait:
                 self._wait()
         except (OperationalError, InterfaceError) as error:
@@ -53,10 +73,11 @@ class Command(GalleryCommand):
                 "Thumbnails and features are made by “manage.py run”; “import DIR --wait” makes them now."
             )
 
-    def _import(self, entries: list[Entry], may_restore: bool) -> tuple[Counter[str], list[tuple[Entry, Outcome]]]:
-        bring = partial(import_entry, may_restore=may_restore)
+    def _import(self, entries: list[Entry], bring: Callable[[Entry], Outcome]) -> tuple[Counter[str], Some, Some]:
+        """(counts, those that were refused, those that are edits of something here)"""
         counts: Counter[str] = Counter()
-        refused = []
+        refused: Some = []
+        like: Some = []
         with self._bar(len(entries), "import") as bar:
             known = len(entries)
             for entry, outcome in in_threads(bring, new_entries(entries, again=True)):
@@ -65,18 +86,30 @@ class Command(GalleryCommand):
                 bar.update()
                 if outcome.error:
                     refused.append((entry, outcome))
+                elif outcome.likenesses:
+                    like.append((entry, outcome))
             bar.update(known)
         counts["unchanged"] = known
-        return counts, refused
+        return counts, refused, like
 
-    def _report(self, total: int, counts: Counter[str], refused: list[tuple[Entry, Outcome]]) -> None:
+    def _report(self, total: int, counts: Counter[str], refused: Some) -> None:
         for entry, outcome in refused:
-            path = entry.path.encode("utf-8", "backslashreplace").decode()
-            self.stderr.write(f"refused: {path}: {outcome.reason}")
+            self.stderr.write(f"refused: {_shown(entry)}: {outcome.reason}")
         self.stdout.write(
             f"{total} files: {counts['stored']} stored, {counts['known']} already here, "
             f"{counts['refused']} refused, {counts['unchanged']} seen before."
         )
+
+    def _report_edits(self, like: Some) -> None:
+        """Some of those that are here in another form, and where to go on."""
+        for result, words in EDITS.items():
+            those = [(entry, outcome) for entry, outcome in like if outcome.result == result]
+            if those:
+                self.stdout.write(words.format(len(those)))
+            for entry, outcome in those[:NAMED]:
+                self.stdout.write(f"  {_shown(entry)}: {outcome.reason}")
+            if len(those) > NAMED:
+                self.stdout.write(f"  and {len(those) - NAMED} more")
 
     def _wait(self) -> None:
         """Do the open jobs here, beside a worker that may be running, until none is left."""
@@ -102,6 +135,15 @@ class Command(GalleryCommand):
 
     def _bar(self, total: int, what: str) -> tqdm:
         return tqdm(total=total, desc=what, unit=" pictures", file=self.stderr, disable=None)
+
+
+def _asked(edits: str) -> str | None:
+    """An empty gallery holds nothing that a picture could be an edit of, and then nobody needs to look."""
+    return edits if Feature.objects.exists() else None
+
+
+def _shown(entry: Entry) -> str:
+    return entry.path.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_own(folder: Path) -> bool:

@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 from datetime import timedelta
-from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, Value
@@ -20,8 +19,6 @@ MAX_ATTEMPTS = 3
 PAUSE = timedelta(seconds=10)
 KEEP_DONE = timedelta(days=7)
 MAX_ERROR = 10_000
-MAX_PATH = 2_000
-MAX_FOLDER = 600
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -188,53 +185,3 @@ def _storable(error: str) -> str:
 
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"[:100]
-
-
-class WatchedFolder(models.Model):
-    """A folder that is looked through every minute for new pictures."""
-
-    path = models.CharField(max_length=MAX_FOLDER, unique=True)
-    active = models.BooleanField(default=True)
-    last_scan = models.DateTimeField(null=True, blank=True, editable=False)
-    result = models.TextField(blank=True, editable=False, help_text="What the last look-through brought.")
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["path"]
-
-    def __str__(self) -> str:
-        return self.path
-
-
-class KnownFile(models.Model):
-    """A file that was imported or refused before: as long as size and date stay, it is not read again.
-
-    It outlives its image: a picture that was purged does not come back by itself from a watched folder.
-    """
-
-    class Result(models.TextChoices):
-        STORED = "stored", "stored"
-        KNOWN = "known", "already here"
-        REFUSED = "refused", "refused"
-
-    path = models.TextField(unique=True)
-    bytes = models.BigIntegerField()
-    modified_ns = models.BigIntegerField()
-    result = models.CharField(max_length=8, choices=Result.choices)
-    reason = models.TextField(blank=True)
-    image = models.ForeignKey(Image, models.SET_NULL, null=True, blank=True)
-    seen_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["-id"]
-
-    def __str__(self) -> str:
-        return self.path
-
-    @classmethod
-    def remember(cls, path: str, stamp: tuple[int, int], **result: Any) -> None:
-        """``stamp``: (bytes, modification time in nanoseconds)."""
-        if len(path.encode()) > MAX_PATH:
-            return  # longer than an index entry can be; such a file is hashed again the next time, that is all
-        values = {"bytes": stamp[0], "modified_ns": stamp[1], "seen_at": Now(), **result}
-        cls.objects.update_or_create(path=path, defaults=values)
