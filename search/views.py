@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -13,25 +12,21 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from gallery.pages import refuse, render_page
+from gallery.pages import render_page
 from gallery.pictures import PictureError
 from gallery.renditions import webp
 from gallery.views import find_image
+from search import cards
+from search.asked import GONE, Asked
 from search.engines._base import Grade
 from search.errors import QueryError
+from search.evidence_views import explained
 from search.forms import PageForm, PictureForm
 from search.models import QueryPicture
 from search.query import Query, parse_colours
-from search.retrieval import LIMIT, Answer, retrieve
+from search.retrieval import LIMIT, retrieve
 
-GONE = "This query is over: its picture is gone."
 STRIP = 12
-STRIPS = {
-    "same": Grade.SAME,
-    "contains": Grade.CONTAINS,
-    "like": Grade.LOOKS_LIKE,
-    "colours": Grade.SAME_COLOURS,
-}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,22 +56,17 @@ def _refuse_upload(request: HttpRequest, error: PictureError) -> HttpResponse:
 
 
 @require_safe
+@explained
 def query(request: HttpRequest, token: str) -> HttpResponse:
-    asked = get_object_or_404(QueryPicture.objects.alive(), token=token)
-    try:
-        picture = asked.picture()
-    except FileNotFoundError as error:  # forgotten a moment ago, or media/ was restored without it
-        raise Http404(GONE) from error
-    except PictureError as error:
-        return refuse(request, str(error), error.status)
-    return _answer(request, Query(picture=picture), {"query": asked, "address": asked.get_absolute_url()})
+    asked = Asked.brought(token)
+    return _answer(request, asked.query, {"query": asked.kept, "address": asked.address}, asked)
 
 
 @require_safe
 def like(request: HttpRequest, pk: int) -> HttpResponse:
     """Search with a picture of the gallery."""
-    image = find_image(request, pk)
-    return _answer(request, Query(image_id=image.pk), {"image": image, "address": reverse("like", args=[pk])})
+    asked = Asked.of_gallery(request, pk)
+    return _answer(request, asked.query, {"image": asked.image, "address": asked.address}, asked)
 
 
 @require_safe
@@ -93,17 +83,18 @@ def colours(request: HttpRequest) -> HttpResponse:
         return render(request, "search/colours.html", {"sentence": str(error), "text": text[:100]}, status=400)
 
 
-def _answer(request: HttpRequest, query: Query, context: dict[str, Any]) -> HttpResponse:
+def _answer(request: HttpRequest, query: Query, context: dict[str, Any], asked: Asked | None = None) -> HttpResponse:
     form = PageForm(request.GET)
     answer = retrieve(query, request.user)
     shown = answer.weak if form.weak else answer.found
-    totals = Counter(found.match.grade for found in shown)
     size = settings.PAGE_SIZE
-    page = shown[(form.page - 1) * size : form.page * size]
+    groups = cards.groups(shown[(form.page - 1) * size : form.page * size], shown)
+    if asked and form.page == 1:  # further pages keep the outlines of the first one
+        context["outlined"] = cards.outlined(_cards(groups), asked.width, asked.height)
     context |= {
         "answer": answer,
-        "groups": [(grade, found, totals[grade]) for grade, found in Answer(found=page).by_grade()],
-        "copies": totals[Grade.SAME] + totals[Grade.CONTAINS],
+        "groups": groups,
+        "proven": any(found.match.grade <= Grade.CONTAINS for found in shown),
         "weak_count": f"{len(answer.weak)}+" if len(answer.weak) >= LIMIT else len(answer.weak),
         "weak": form.weak,
         "page": form.page,
@@ -112,17 +103,28 @@ def _answer(request: HttpRequest, query: Query, context: dict[str, Any]) -> Http
     return render_page(request, "search/answer.html", "search/_groups.html", context)
 
 
+def _cards(groups: list[cards.Group]) -> list[cards.Card]:
+    return [card for group in groups for card in group.cards]
+
+
 @require_safe
-def strip(request: HttpRequest, pk: int, grade: str) -> HttpResponse:
-    """A row of one grade under a picture; loaded after the page."""
-    if grade not in STRIPS:
-        raise Http404("There is no such strip.")
+def strips(request: HttpRequest, pk: int) -> HttpResponse:
+    """What an image has in common with others, in rows under it; loaded after its page."""
     image = find_image(request, pk)
-    # More than are shown: better grades come first, and a strip shows one grade.
+    # More than are shown: better grades come first, and each row shows some.
     answer = retrieve(Query(image_id=image.pk), request.user, limit=4 * STRIP)
-    found = [f for f in answer.found if f.match.grade == STRIPS[grade]][:STRIP]
-    context = {"image": image, "grade": STRIPS[grade], "found": found, "notices": answer.notices}
-    return render_page(request, "search/strip.html", "search/_strip.html", context)
+    groups = cards.groups(answer.found, answer.found)
+    parts = cards.outlined(_cards(groups), image.width, image.height, relations=("whole",))
+    rows = {f"grade_{group.grade.value}": group for group in groups if group.grade > Grade.CONTAINS}
+    context = {
+        "image": image,
+        "proven": [group for group in groups if group.grade <= Grade.CONTAINS],
+        "outlined": parts,
+        "most": STRIP,
+        "notices": answer.notices,
+        "address": reverse("like", args=[pk]),
+    }
+    return render_page(request, "search/strips.html", "search/_strips_loaded.html", context | rows)
 
 
 @require_safe

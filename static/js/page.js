@@ -3,7 +3,7 @@
 export const token = () => document.querySelector('meta[name="csrf-token"]').content;
 
 /** Where a key or a paste belongs to the text that is being written. */
-export const isWriting = (element) => Boolean(element?.closest?.("input:not([type=checkbox], [type=file]), textarea, select, [contenteditable]"));
+export const isWriting = (element) => Boolean(element?.closest?.("input:not([type=checkbox], [type=radio], [type=file]), textarea, select, [contenteditable]"));
 
 export const isImage = (file) => file.type.startsWith("image/");
 

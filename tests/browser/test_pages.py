@@ -80,7 +80,7 @@ class TestImport:
         page.goto("/import/")
         page.evaluate(DROP, [a_file("smaller.jpg", encode(photo(4, 480, 360).resize((viewport["width"], 300))))])
         line = page.locator(".lines .line").first
-        expect(line).to_contain_text("looks the same as")
+        expect(line).to_contain_text("The same picture as")
         expect(line).to_contain_text("004.jpg")
 
     def test_it_works_without_javascript(self, browser, filled, signed_in, tmp_path, viewport):

@@ -20,8 +20,8 @@ from PIL import Image, ImageOps
 from gallery import children
 from gallery.models import Image as GalleryImage
 from gallery.pictures import decode
-from search import models, tasks
-from search.models import QueryPicture
+from search import tasks
+from search.models import QueryPicture, queries
 from tests.pictures import encode, photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -194,7 +194,7 @@ def test_a_full_disk_is_said(client, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(models, "_write_whole", full)
+    monkeypatch.setattr(queries, "_write_whole", full)
     response = ask(client, encode(photo(1)))
     assert response.status_code == 507
     assert "No space left" in text(response)

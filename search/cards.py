@@ -1,0 +1,110 @@
+"""What a page shows of an answer: cards under headings that say what was proven, and outlines on the query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from gallery.justified import ratio_class
+from search.drawing import Outline, frame, largest_first, outlines, polygon
+from search.engines._base import Grade
+from search.retrieval import Found
+
+AT_ONCE = 12
+"""More outlines than these are shown on demand."""
+RELATIONS = ("part", "whole", "overlap")
+
+
+@dataclass
+class Card:
+    found: Found
+    number: int | None = None
+    """Of its outline on the query."""
+
+    @property
+    def relation(self) -> str:
+        """What the query is to the image, as geometry.Alignment says it; "" where nothing was proven by geometry."""
+        return self.found.alignment["relation"] if self.found.alignment else ""
+
+    @property
+    def view_box(self) -> str:
+        return "0 0 {} {}".format(*self._frame)
+
+    @property
+    def outline(self) -> str:
+        """Of the query on the image, for an SVG polygon; "" where the query shows the whole image."""
+        if self.relation not in ("part", "overlap"):
+            return ""
+        assert self.found.alignment
+        return polygon(self.found.alignment["in_match"], self._frame)
+
+    @property
+    def _frame(self) -> tuple[int, int]:
+        return frame(self.found.image.width, self.found.image.height)
+
+
+@dataclass
+class Group:
+    """Cards under one heading."""
+
+    grade: Grade
+    relation: str
+    cards: list[Card]
+    total: int = 0
+    """On all pages."""
+
+    @property
+    def name(self) -> str:
+        """Of the section in the page; the first one of a grade can be linked to by its number."""
+        return f"{self.grade.value}-{self.relation}" if self.relation in RELATIONS[1:] else f"{self.grade.value}"
+
+
+@dataclass
+class Outlined:
+    """The query with the outlines of the images that it contains, each with its card."""
+
+    width: int
+    height: int
+    outlines: list[tuple[Outline, Card]] = field(default_factory=list)
+    """In the order of painting."""
+
+    @property
+    def ratio_class(self) -> str:
+        return ratio_class(self.width, self.height)
+
+    def __len__(self) -> int:
+        return len(self.outlines)
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.outlines) > AT_ONCE
+
+
+def groups(found: Sequence[Found], totals: Sequence[Found]) -> list[Group]:
+    """The found ones of one page, by grade and, where geometry says it, by relation; ``totals``: of all pages."""
+    counted = {key: len(list(ones)) for key, ones in groupby(sorted(totals, key=_heading), _heading)}
+    made = []
+    for key, ones in groupby(sorted(found, key=_heading), _heading):
+        grade, place = key
+        made.append(Group(Grade(grade), RELATIONS[place], [Card(one) for one in ones], counted[key]))
+    return made
+
+
+def _heading(found: Found) -> tuple[int, int]:
+    """The grade, and the place in RELATIONS. The sort is stable: inside of a heading the order stays."""
+    grade, relation = found.match.grade, Card(found).relation
+    return grade.value, RELATIONS.index(relation) if grade == Grade.CONTAINS and relation in RELATIONS else 0
+
+
+def outlined(cards: Iterable[Card], width: int, height: int, relations: Sequence[str] = RELATIONS[1:]) -> Outlined:
+    """Number the cards whose image is contained in the query (a picture of this size in pixels)."""
+    chosen = [card for card in cards if card.relation in relations]
+    size = frame(width, height)
+    polygons: list[Any] = [card.found.alignment["in_query"] for card in chosen if card.found.alignment]
+    drawn = outlines(polygons, size)
+    for outline, card in zip(drawn, chosen, strict=True):
+        card.number = outline.number
+    painted = [(outline, chosen[outline.number - 1]) for outline in largest_first(drawn, polygons)]
+    return Outlined(*size, painted)
