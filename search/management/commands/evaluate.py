@@ -20,6 +20,7 @@ from gallery.models import Image, decode_limits
 from gallery.pictures import PictureError, decode
 from search.query import Query
 from search.retrieval import retrieve
+from search.tasks import write_snapshots
 
 LIMIT = 50
 
@@ -40,6 +41,7 @@ class Command(GalleryCommand):
             raise CommandError(f"{folder} holds no benchmark that can be read: {error}") from error
         if not results.parent.is_dir():
             raise CommandError(f"There is no folder {results.parent} for the results.")
+        write_snapshots.call_local()  # as the worker does: an index that learns, learns when it is written
         answers, seconds = {}, []
         for row in tqdm(manifest["queries"], unit=" queries", file=self.stderr, disable=None):
             started = time.perf_counter()
