@@ -26,7 +26,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @njit(inline="always")
-def _replace_farthest(distances: Any, rows: Any, distance: Any, row: Any) -> None:
+def replace_farthest(distances: Any, rows: Any, distance: Any, row: Any) -> None:
     """Put one answer in the place of the root of a max heap ordered by (distance, row)."""
     k, i = len(distances), 0
     while 2 * i + 1 < k:
@@ -56,7 +56,7 @@ def _scan_l1(codes: Any, alive: Any, query: Any, start: int, stop: int, distance
         for j in range(codes.shape[1]):  # looking at the heap in here would cost 12 times as much
             distance += np.int32(abs(np.int32(codes[row, j]) - np.int32(query[j])))
         if distance < distances[0]:
-            _replace_farthest(distances, rows, distance, row)
+            replace_farthest(distances, rows, distance, row)
 
 
 def nearest_l1(codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:

@@ -104,14 +104,17 @@ class LiveIndex:
             return self.index
 
     def _look_for_gaps(self, index: Index) -> None:
-        """After an upgrade only the features of the new version count. Nothing is counted without old ones."""
-        features = Feature.objects.filter(engine=self.engine.name)
-        old = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
-        pictures = Image.objects.visible_to(AnonymousUser()).count() if old else 0
+        """After an upgrade only the features of the new version count. Nothing is counted unless something is missing:
+        there are features of another version, or the oldest picture, which comes last, has none."""
+        features, images = Feature.objects.filter(engine=self.engine.name), Image.objects.visible_to(AnonymousUser())
+        missing = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
+        if not missing and (oldest := images.order_by("pk").first()):
+            missing = not Feature.objects.of(self.engine).filter(image=oldest).exists()
+        pictures = images.count() if missing else 0
         self._gaps = ""
         if len(index) < pictures:
             share = 100 * len(index) // pictures
-            self._gaps = f"{self.engine.label}: {share} % of the pictures are indexed; run manage.py reindex."
+            self._gaps = f"{self.engine.label}: {share} % of the pictures are indexed, the others are on their way."
         if self._damaged:
             self._damaged &= set(images_without(self.engine).filter(pk__in=self._damaged).values_list("pk", flat=True))
         self._look_at = time.monotonic() + LOOK_SECONDS if self.notice else math.inf

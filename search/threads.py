@@ -24,7 +24,7 @@ def nearest_in_pieces(scan: Callable[[int, int], Nearest], rows: int, k: int) ->
     """The k nearest of range(rows), where scan(start, stop) answers for a part; every start is a multiple of 8."""
     pieces = max(1, min(CORES, rows // _ROWS_WORTH_A_THREAD))
     edges = [rows * i // pieces // 8 * 8 for i in range(pieces)] + [rows]
-    parts = list(_threads().map(scan, edges, edges[1:]))
+    parts = list(pool().map(scan, edges, edges[1:]))
     distances, found = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
     order = np.lexsort((found, distances), axis=1)[:, :k]
     return np.take_along_axis(distances, order, 1), np.take_along_axis(found, order, 1)
@@ -33,7 +33,7 @@ def nearest_in_pieces(scan: Callable[[int, int], Nearest], rows: int, k: int) ->
 _pool: ThreadPoolExecutor | None = None
 
 
-def _threads() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:  # two threads at once make two pools, and one of them is used once: no harm
         _pool = ThreadPoolExecutor(CORES, thread_name_prefix="scan")

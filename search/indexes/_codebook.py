@@ -9,11 +9,10 @@ table a query is enough: 5 ns, the same recall, and nothing in memory.
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ class Codebook:
         """
         self._graph, self._quantiser  # noqa: B018 (made once, before many threads want them)
         pieces = [descriptors[start : start + _PIECE] for start in range(0, len(descriptors), _PIECE)]
-        done = list(_pool().map(self._encode, pieces))
+        done = list(threads.pool().map(self._encode, pieces))
         nothing = np.empty(0, "i4"), np.empty((0, PARTS), "u1"), np.empty(0, "f4")
         lists, codes, terms = (np.concatenate(column) for column in zip(*done, nothing, strict=True))
         return lists, codes, terms
@@ -133,7 +132,3 @@ def _new_graph() -> Any:
     graph = _faiss().IndexHNSWFlat(DIMENSIONS, _LINKS)
     graph.hnsw.efConstruction, graph.hnsw.efSearch = _BUILD_EFFORT, _FILL_EFFORT
     return graph
-
-
-def _pool() -> Executor:
-    return cast(Executor, threads._threads())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from search.kernels import _replace_farthest, compiled
+from search.kernels import compiled, replace_farthest
 
 IMAGE_SHIFT = 24
 
@@ -83,7 +83,7 @@ def scan_lists(
                 if distance <= distances[i, 0]:
                     number = numbers[at]
                     if _nearer(distance, number, distances[i], found[i]) and _may_answer(number, dead, chosen, among):
-                        _replace_farthest(distances[i], found[i], distance, number)
+                        replace_farthest(distances[i], found[i], distance, number)
 
 
 @compiled
@@ -97,4 +97,4 @@ def scan_products(
             if distance <= distances[i, 0]:
                 number = numbers[j]
                 if _nearer(distance, number, distances[i], found[i]) and _may_answer(number, dead, chosen, among):
-                    _replace_farthest(distances[i], found[i], distance, number)
+                    replace_farthest(distances[i], found[i], distance, number)

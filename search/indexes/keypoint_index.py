@@ -195,7 +195,7 @@ class KeypointIndex(Index):
         if not len(queries) or not k or not state.points:
             return Ask(queries, k, among).answer()
         pieces = np.array_split(queries, threads.CORES if state.codebook else 1)
-        answers = threads._threads().map(lambda piece: state.answer(piece, k, among), pieces)
+        answers = threads.pool().map(lambda piece: state.answer(piece, k, among), pieces)
         numbers, distances = (np.concatenate(column) for column in zip(*answers, strict=True))
         return numbers, distances
 

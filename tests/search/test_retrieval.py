@@ -80,13 +80,20 @@ def test_it_says_that_an_upgrade_is_not_complete(add, monkeypatch):
     images = [add(seed) for seed in (1, 2, 3)]
     engine = get_engine("color")
     Feature.objects.filter(engine="color").exclude(image=images[0]).update(version=engine.version + 1)
-    sentence = f"{engine.label}: 33 % of the pictures are indexed; run manage.py reindex."
+    sentence = f"{engine.label}: 33 % of the pictures are indexed, the others are on their way."
     assert ask(photo(1)).notices == [sentence]
     for image in images[1:]:
         store_features(image, decode(encode(photo(4))))
     assert ask(photo(1)).notices == [sentence]  # looked up once a minute, not for each search
     monkeypatch.setattr(live_index.live_index("color"), "_look_at", 0.0)
     assert ask(photo(1)).notices == []
+
+
+def test_it_says_that_a_new_engine_has_not_seen_all(add):
+    images = [add(seed) for seed in (1, 2, 3)]
+    Feature.objects.filter(engine="color").exclude(image=images[-1]).delete()
+    label = get_engine("color").label
+    assert ask(photo(1)).notices == [f"{label}: 33 % of the pictures are indexed, the others are on their way."]
 
 
 def test_it_finds_a_picture_again_that_came_out_of_the_trash(add):
