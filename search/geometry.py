@@ -166,13 +166,17 @@ def alignment_of(query: Keypoints, match: Keypoints, pairs: np.ndarray, mirrored
         source[:, 0] = 1 - source[:, 0]
     homography = _fitted(source * query.size, target * match.size, points)
     homography = np.diag([1 / match.width, 1 / match.height, 1]) @ homography @ np.diag([query.width, query.height, 1])
+    homography /= np.linalg.norm(homography)
+    if not np.isfinite(homography).all() or min(abs(np.linalg.det(homography)), abs(homography[2, 2])) < 1e-9:
+        return None
+    homography /= homography[2, 2]
     in_match, in_query = outline(homography), outline(np.linalg.inv(homography))
     if len(in_match) < 3 or len(in_query) < 3:
         return None
     lines = np.concatenate([source, target], 1)
     grey = query.grey[:, ::-1] if mirrored else query.grey  # as the homography means it: not mirrored
     seen = agreement(np.ascontiguousarray(grey), match.grey, homography)
-    return Alignment(points, mirrored, homography / homography[2, 2], in_query, in_match, lines, seen)
+    return Alignment(points, mirrored, homography, in_query, in_match, lines, seen)
 
 
 def _fitted(source: np.ndarray, target: np.ndarray, points: int) -> np.ndarray:

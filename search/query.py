@@ -18,7 +18,7 @@ class Query:
 
     picture: Picture | None = None
     image_id: int | None = None
-    """A picture of the gallery: its stored features are asked, and it is not part of the answer."""
+    """A picture of the gallery: it is not part of the answer. Without ``picture`` its stored features are asked."""
     colours: tuple[Colour, ...] = ()
     text: str = ""
 

@@ -59,6 +59,8 @@ class Probe:
     """How each row was made, in the reader's words; "" for the query as it is."""
     may_be_certain: bool = True
     """False where the query holds too little structure for this engine to prove anything."""
+    besides: int | None = None
+    """The image that the query is itself: an engine need not find it."""
     more: Callable[[], Any] | None = field(default=None, compare=False)
     """Further looks at the query, for the same engine: worth their time only when the first is not enough."""
 

@@ -115,7 +115,7 @@ class LocalFeatures(Engine):
     def search(self, probe: Probe, index: KeypointIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
         found: dict[int, Alignment | None] = {}
         for readings in self._stages(probe) if k > 0 and len(index) else ():
-            for image, alignment in _look(readings, index, among):
+            for image, alignment in _look(readings, index, among, probe.besides):
                 if image not in found or _better(alignment, found[image]):
                     found[image] = alignment
             if any(alignment and _explains(alignment) for alignment in found.values()):
@@ -159,10 +159,10 @@ _PLACES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 
 def _look(
-    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None
+    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None, besides: int | None
 ) -> Iterator[tuple[int, Alignment | None]]:
-    """Images with their alignments, the likeliest first."""
-    candidates = _candidates(readings, index, among)
+    """Images with their alignments, the likeliest first. The query itself would explain everything: ``besides``."""
+    candidates = [one for one in _candidates(readings, index, among) if one[1] != besides]
     ids, rows = index.rows(np.unique(np.array([image for _, image, _ in candidates], np.int64)))
     stored = {image: unpack(row.tobytes()) for image, row in zip(ids.tolist(), rows, strict=True)}
     sure, misses = False, 0

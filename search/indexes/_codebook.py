@@ -29,7 +29,8 @@ _ITERATIONS = 8
 _LINKS, _BUILD_EFFORT, _FILL_EFFORT, _ASK_EFFORT = 16, 80, 32, 64
 """Of the graph over the centroids: at 16,384 it takes a third of the time of looking at all of them, and finds 98 % of
 the nearest 16."""
-_PIECE = 8192
+_PIECE = 2048
+"""Points encoded at once: 0.1 s."""
 
 
 @cache
@@ -77,7 +78,9 @@ class Codebook:
         """
         self._graph, self._quantiser  # noqa: B018 (made once, before many threads want them)
         pieces = [descriptors[start : start + _PIECE] for start in range(0, len(descriptors), _PIECE)]
-        done = list(threads.pool().map(self._encode, pieces))
+        done: list[tuple[np.ndarray, ...]] = []
+        for start in range(0, len(pieces), threads.CORES):  # a search that comes meanwhile waits for a few pieces only
+            done += threads.pool().map(self._encode, pieces[start : start + threads.CORES])
         nothing = np.empty(0, "i4"), np.empty((0, PARTS), "u1"), np.empty(0, "f4")
         lists, codes, terms = (np.concatenate(column) for column in zip(*done, nothing, strict=True))
         return lists, codes, terms

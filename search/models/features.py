@@ -82,8 +82,8 @@ def renew_damaged(engine: Engine, image_id: int, data: bytes, error: Exception) 
     with transaction.atomic():
         removed, _ = Feature.objects.of(engine).filter(image_id=image_id, data=data).delete()
         image = Image.objects.filter(pk=image_id).first() if removed else None
-        if image:
-            image_incomplete.send(Image, image=image)
+    if image:  # after the commit: who listens takes locks of their own
+        image_incomplete.send(Image, image=image)
 
 
 def images_without(engine: Engine) -> ImageQuerySet:

@@ -1,5 +1,7 @@
 """Crops, mirrored and turned copies, collages: found and proven by their keypoints."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -127,6 +129,20 @@ class TestBadInput:
             grey = canonical(picture(Image.new("RGB", size)), longest)
             assert max(grey.shape) <= longest
             assert min(grey.shape) >= 16
+
+
+def test_an_image_does_not_explain_itself():
+    """A stored collage is looked at finely, although the index holds the collage itself."""
+    collage = Image.new("RGB", (1200, 1200), "white")
+    for at in range(9):
+        collage.paste(photo(at).resize((392, 300)), (at % 3 * 400, at // 3 * 400))
+    index = TestLocalFeatures().gallery()
+    index.add(np.array([500]), ENGINE.rows([ENGINE.extract(picture(collage))]))
+    probe = replace(ENGINE.probe(picture(collage)), besides=500)
+    found = {hit.image_id for hit in ENGINE.search(probe, index, 50) if hit.certain}
+    assert 500 not in found
+    assert len(found & set(range(100, 109))) >= 7
+    assert found <= set(range(100, 109))
 
 
 def test_it_compares_a_query_with_one_image():
