@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.contrib.auth.models import AnonymousUser
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from gallery import originals
@@ -18,12 +20,14 @@ from gallery.models import Image, ImageSource, User
 from gallery.originals import Incoming, StorageError
 from gallery.pictures import DecoderBusy, PictureError
 from ingestion.models import HeldQuerySet, HeldUpload, KnownFile, blocks_of
-from ingestion.pipeline import IN_TRASH, Origin, Outcome, store
+from ingestion.pipeline import IN_TRASH, Origin, Outcome, meet, store
 from search.merge import MergeError
 from search.models import Resolution
 
 logger = logging.getLogger(__name__)
 
+KEEPER_LOCK = 7346
+"""Whoever stores those that were decided many at once holds it for one of them: one worker does it at a time."""
 LOST = "The file of this upload is lost. Do not store it, and bring the picture again."
 
 
@@ -54,24 +58,38 @@ def drop(held: HeldUpload, by: Any) -> None:
         raise decided_already(held)
 
 
-def take_back(held: HeldUpload) -> None:
-    if not HeldUpload.objects.filter(pk=held.pk).take_back():
-        raise decided_already(held)
+def take_back(held: HeldUpload, by: Any) -> None:
+    """Let it wait again. DecisionError; "forbidden" if staff have decided and ``by`` is not of them."""
+    mine = HeldUpload.objects.filter(pk=held.pk)
+    if not mine.undoable(by or AnonymousUser()).take_back():
+        raise _of_staff(held) if mine.dropped().exists() else decided_already(held)
 
 
-def undo_replace(held: HeldUpload) -> list[str]:
-    """Bring the replaced image back; the new one stays. A sentence for what cannot come back."""
+def undo_replace(held: HeldUpload, by: Any) -> list[str]:
+    """Bring the replaced image back; the new one stays. A sentence for what cannot come back.
+
+    DecisionError; "forbidden" unless ``by`` is of the staff, or has replaced it.
+    """
+    mine = HeldUpload.objects.filter(pk=held.pk, state=HeldUpload.State.STORED)
     with transaction.atomic():
-        mine = HeldUpload.objects.select_for_update().get(pk=held.pk)
-        resolution = Resolution.objects.filter(pk=mine.resolution).first() if mine.resolution else None
+        pk = mine.values_list("resolution", flat=True).first()
+        resolution = Resolution.objects.filter(pk=pk).first() if pk else None
         if resolution is None:
             raise decided_already(held)
+        if not mine.undoable(by or AnonymousUser()).exists():
+            raise _of_staff(held)
         try:
-            sentences = resolution.undo()
+            sentences = resolution.undo()  # of two at once, one gets its sentence
         except MergeError as error:
             raise DecisionError("gone", str(error)) from error
-        HeldUpload.objects.filter(pk=mine.pk).update(resolution=None)
+        mine.filter(resolution=pk).update(resolution=None)
     return sentences
+
+
+def _of_staff(held: HeldUpload) -> DecisionError:
+    now = HeldUpload.objects.select_related("decided_by").get(pk=held.pk)
+    whom = f" Ask {now.decided_by}." if now.decided_by else ""
+    return DecisionError("forbidden", f"Only staff, and whoever has decided, may undo this.{whom}", 403)
 
 
 def decided_already(held: HeldUpload) -> DecisionError:
@@ -90,28 +108,39 @@ def decided_already(held: HeldUpload) -> DecisionError:
 
 
 def keep_next() -> bool:
-    """Store one of those that are to be kept, many at once. False if none is left for this worker.
+    """Store one of those that are to be kept, many at once. False if nothing is left for this worker, or nothing can
+    be done now: the sweep rings again.
 
-    One that cannot be stored waits again, and says why.
+    One that cannot be stored waits again, without a decision, and says why.
     """
     with transaction.atomic():
-        held = HeldUpload.objects.keeping().select_for_update(skip_locked=True).first()
+        # The row itself is not locked yet: that comes after originals.lock, see _settle.
+        held = HeldUpload.objects.keeping().first() if _is_keeper() else None
         if held is None:
             return False
-        error = _keep_quietly(held)
+        try:
+            error = _keep_quietly(held)
+        except DecoderBusy:
+            return False  # no fault of the picture
         if error:
-            held.state, held.error = HeldUpload.State.WAITING, error
-            held.save(update_fields=["state", "error"])
+            again = HeldUpload.objects.keeping().filter(pk=held.pk)
+            again.update(state=HeldUpload.State.WAITING, error=error, decided_by=None, decided_at=None)
     return True
+
+
+def _is_keeper() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [KEEPER_LOCK])
+        return cursor.fetchone()[0]
 
 
 def _keep_quietly(held: HeldUpload) -> str:
     try:
         with transaction.atomic():
             _settle(HeldUpload.objects.keeping(), held, held.decided_by)
-    except (DecisionError, PictureError, DecoderBusy) as error:
+    except (DecisionError, PictureError) as error:
         return str(error)
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, DecoderBusy):
         raise
     except Exception:  # whatever it is, the others get their turn
         logger.exception("The held upload %s could not be stored", held.pk)
@@ -120,12 +149,13 @@ def _keep_quietly(held: HeldUpload) -> str:
 
 
 def _settle(ready: HeldQuerySet, held: HeldUpload, by: User | None, instead_of: int | None = None) -> Outcome:
+    """Locks in the order of HeldUpload.hold and Image.purge: the content, then the row, then images by their ids."""
     with transaction.atomic():
-        originals.lock(held.sha256)  # before the row: HeldUpload.hold locks in this order too
+        originals.lock(held.sha256)
         mine = ready.filter(pk=held.pk).select_for_update().first()
         if mine is None:
             raise decided_already(held)
-        old = _still_here(instead_of, by) if instead_of is not None else None
+        old = _still_here(instead_of, mine, by) if instead_of is not None else None
         outcome = _store(mine, by)
         assert outcome.image
         if old is not None:
@@ -134,7 +164,7 @@ def _settle(ready: HeldQuerySet, held: HeldUpload, by: User | None, instead_of: 
         mine.decided_by = mine.decided_by or by
         mine.decided_at = Now()
         mine.save(update_fields=["state", "image", "error", "decided_by", "decided_at", "resolution"])
-        _tell_the_folder(mine, outcome.image)
+        KnownFile.settle(mine.paths, result=KnownFile.Result.STORED, image=outcome.image)
         transaction.on_commit(mine.forget_file, robust=True)
     return outcome
 
@@ -143,20 +173,26 @@ def _store(held: HeldUpload, by: User | None) -> Outcome:
     """From a copy: until the decision is committed, the held file stays where it is."""
     if not held.has_file:
         raise DecisionError("lost", LOST, 410)
-    origin = Origin(**held.origin, by=held.by, may_restore=bool(by and by.is_staff))
+    may_restore = bool(by and by.is_staff)
+    origin, *also = [Origin(**one, by=held.by, may_restore=may_restore) for one in held.origins]
     try:
         with Incoming(held.name) as incoming:
             incoming.fill(blocks_of(held))
             if incoming.sha256 != held.sha256:
                 raise DecisionError("lost", LOST, 410)
-            return store(incoming, origin)
+            outcome = store(incoming, origin)
     except OSError as error:
         raise StorageError(error) from error
+    for one in also if outcome.image else ():
+        meet(outcome.image, one)  # type: ignore[arg-type]
+    return outcome
 
 
-def _still_here(pk: int, by: User | None) -> Image:
-    """Locked, so that nobody trashes or purges it before it is replaced."""
-    image = Image.objects.filter(pk=pk, trashed_at=None).select_for_update(no_key=True).first()
+def _still_here(pk: int, held: HeldUpload, by: User | None) -> Image:
+    """Locked, so that nobody trashes or purges it before it is replaced; and in one go with the image that the held
+    bytes may have become meanwhile, in the order in which everybody locks images."""
+    either = Image.objects.filter(Q(pk=pk) | Q(sha256=held.sha256)).order_by("pk").select_for_update(no_key=True)
+    image = next((image for image in either if image.pk == pk and not image.trashed_at), None)
     if image is None:
         raise DecisionError("gone", f"#{pk} is not here any more, so there is nothing to replace. Keep yours instead?")
     if image.pk not in replaceable([image.pk], by):
@@ -183,10 +219,3 @@ def _put_in_place(new: Image, old: Image, by: User | None) -> int:
         return Resolution.objects.merge(keep=new, drop=[old], by=by).pk
     except MergeError as error:
         raise DecisionError("gone", str(error)) from error
-
-
-def _tell_the_folder(held: HeldUpload, image: Image) -> None:
-    """A file of a folder was noted as one that waits."""
-    if held.origin.get("kind") == "folder":
-        known = KnownFile.objects.filter(path=held.origin["address"], result=KnownFile.Result.HELD)
-        known.update(result=KnownFile.Result.STORED, image=image)

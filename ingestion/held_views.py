@@ -131,7 +131,7 @@ def held_drop_all(request: HttpRequest) -> HttpResponse:
 @require_POST
 def held_undo_all(request: HttpRequest) -> HttpResponse:
     """Of one act of dropping, named by its moment; or of the whole last day."""
-    mine = HeldUpload.objects.of(request.user).dropped()
+    mine = HeldUpload.objects.of(request.user).undoable(request.user)
     if "at" in request.POST:
         moment = _moment(request.POST["at"])
         if moment is None:
@@ -155,7 +155,7 @@ def _decide(request: HttpRequest, held: HeldUpload, decision: Callable[[], HttpR
         return _back(held)
     held.refresh_from_db()
     if held.state != HeldUpload.State.WAITING:
-        return render(request, "ingestion/_decided.html", {"held": held, "sentence": sentence}, status=status)
+        return _decided(request, held, sentence, status)
     (question,) = questions([held], request.user, sentence)
     return render(request, "ingestion/_question.html", {"question": question}, status=status)
 
@@ -179,13 +179,13 @@ def _dropped(request: HttpRequest, held: HeldUpload) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"result": "dropped", "undo_until": held.undo_until})
     if request.headers.get("HX-Request"):
-        return render(request, "ingestion/_decided.html", {"held": held})
+        return _decided(request, held)
     messages.success(request, f"{held.name} was not stored. Undo it within a day.")
     return _back(held)
 
 
 def _taken_back(request: HttpRequest, held: HeldUpload) -> HttpResponse:
-    decisions.take_back(held)
+    decisions.take_back(held, request.user)
     held.refresh_from_db()
     (question,) = questions([held], request.user)
     if wants_json(request) or request.headers.get("HX-Request"):
@@ -196,15 +196,20 @@ def _taken_back(request: HttpRequest, held: HeldUpload) -> HttpResponse:
 
 
 def _brought_back(request: HttpRequest, held: HeldUpload) -> HttpResponse:
-    sentences = decisions.undo_replace(held)
+    sentences = decisions.undo_replace(held, request.user)
     held.refresh_from_db()
     if wants_json(request):
         return JsonResponse({"result": "undone", "detail": " ".join(sentences)})
     sentence = " ".join(sentences) or "The one that was replaced is back; yours stays too."
     if request.headers.get("HX-Request"):
-        return render(request, "ingestion/_decided.html", {"held": held, "sentence": sentence})
+        return _decided(request, held, sentence)
     messages.success(request, sentence)
     return _back(held)
+
+
+def _decided(request: HttpRequest, held: HeldUpload, sentence: str = "", status: int = 200) -> HttpResponse:
+    (question,) = questions([held], request.user, sentence)
+    return render(request, "ingestion/_decided.html", {"question": question}, status=status)
 
 
 def _back(held: HeldUpload) -> HttpResponse:

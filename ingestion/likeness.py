@@ -37,6 +37,8 @@ class Likeness:
     """Share of the new picture that shows the image."""
     place: str = ""
     """Where: on the image if the new one is a part of it, else on the new one: "upper left"."""
+    enlarged: bool = False
+    """The new picture has more pixels than the image, and no more detail."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,7 +100,7 @@ def advice(new: Size, others: Sequence[tuple[Likeness, Size]]) -> Advice:
     likeness, here = others[0]
     finer = detail(new, here, likeness)
     if likeness.relation == "same":
-        return _of_the_same(new, here, finer)
+        return _only_enlarged(finer) if likeness.enlarged else _of_the_same(new, here, finer)
     if likeness.relation == "part":
         if finer > MORE:
             return Advice("keep", f"Yours shows less, but {_times(finer)} the detail: we would keep both.")
@@ -108,6 +110,11 @@ def advice(new: Size, others: Sequence[tuple[Likeness, Size]]) -> Advice:
             return Advice("replace", "Yours shows more, and as sharp: we would replace the one here.")
         return Advice("keep", "Yours shows more, but the one here is sharper: we would keep both.")
     return Advice("keep", "Each shows something that the other does not: we would keep both.")
+
+
+def _only_enlarged(finer: float) -> Advice:
+    words = f"Yours has {_times(finer)} the pixels, but no more detail: it was only enlarged. We would not store yours."
+    return Advice("drop", words)
 
 
 def _of_the_same(new: Size, here: Size, finer: float) -> Advice:

@@ -14,16 +14,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import InterfaceError, OperationalError, transaction
 
 from gallery import originals, renditions
 from gallery.models import Image, ImageSource, User, decode_limits
 from gallery.originals import Incoming
-from gallery.pictures import Picture, PictureError, decode
+from gallery.pictures import DecoderBusy, Picture, PictureError, decode
 from ingestion.annotators import all_annotators
-from ingestion.likeness import Likeness
+from ingestion.likeness import MORE, Likeness
 from ingestion.models import Edits, HeldUpload, Job
+from search import detail
 from search.engines._base import Grade
 from search.errors import QueryError
 from search.geometry import where
@@ -36,10 +38,12 @@ logger = logging.getLogger(__name__)
 MAX_ADDRESS = 600
 IN_TRASH = "It lies in the trash; only staff can bring it back."
 SMALL = 256
-"""Pixels: enough to prove that a file can be decoded, and what it shows."""
+"""Pixels: enough to prove that a file can be decoded, and to draw its placeholder."""
+LOOKED_AT = 1024
+"""Pixels, if somebody wants to know what is like it: the pictures of a collage are small, and read at a fine size."""
 PROVERS = ["phash", "local_features"]
 """The engines whose hits can be certain."""
-MOST_LIKENESSES = 5
+MOST_LIKENESSES = 12
 PATIENCE = 3
 """How often engines are asked that do not answer in time: the first search of a process loads an index."""
 UNTOLD = "Whether it is here in another form could not be told just now."
@@ -50,6 +54,8 @@ class Result(StrEnum):
     KNOWN = "known"
     HELD = "held"
     SKIPPED = "skipped"
+    LATER = "later"
+    """Nothing was done: what had to be known first could not be told."""
     REFUSED = "refused"
 
 
@@ -67,6 +73,8 @@ class Origin:
     """Whoever brings it may take it out of the trash. Nothing comes back by itself."""
     edits: str | None = None
     """What to do if it is proven to be an edit of an image that ``by`` may see: Edits. None: it is stored unasked."""
+    may_wait: bool = False
+    """It comes again by itself: if nobody can tell now whether it is an edit that is not to be stored, it is left."""
 
     def written(self) -> dict[str, Any]:
         """What is worth writing down until somebody decides: ``Origin(**written, by=...)``."""
@@ -131,7 +139,7 @@ def _known(incoming: Incoming, origin: Origin) -> Image | None:
         image = Image.objects.filter(sha256=incoming.sha256).first()
         if image is None or not _has_file(image):
             return None  # a row whose file was lost takes these bytes: the upload repairs it
-        _meet(image, origin)
+        meet(image, origin)
     return image
 
 
@@ -145,7 +153,7 @@ def _has_file(image: Image) -> bool:
 
 def _look_and_store(incoming: Incoming, origin: Origin) -> Outcome:
     """Is an edit of it here? Then what ``origin.edits`` says is done."""
-    picture = decode(incoming.path, longest=SMALL, limits=decode_limits())
+    picture = decode(incoming.path, longest=LOOKED_AT if origin.edits else SMALL, limits=decode_limits())
     found, notice = likenesses(picture, origin.by or AnonymousUser()) if origin.edits else ([], "")
     if found and origin.edits == Edits.HOLD:
         matches = [likeness.as_json() for likeness in found]
@@ -153,6 +161,8 @@ def _look_and_store(incoming: Incoming, origin: Origin) -> Outcome:
         return Outcome(incoming.name, Result.HELD, likenesses=found, held=held)
     if found and origin.edits == Edits.SKIP:
         return Outcome(incoming.name, Result.SKIPPED, likenesses=found)
+    if notice and origin.may_wait and origin.edits != Edits.KEEP:
+        return Outcome(incoming.name, Result.LATER, notice=notice)
     return replace(store(incoming, origin, picture), likenesses=found, notice=notice)
 
 
@@ -167,17 +177,18 @@ def likenesses(picture: Picture, user: AbstractBaseUser | AnonymousUser) -> tupl
         except (QueryError, OSError) as error:
             logger.warning("Nobody could tell what is like a new picture: %s", error)
             return [], UNTOLD
-        found = [_likeness(found) for found in answer.found if found.match.certain][:MOST_LIKENESSES]
+        found = [_likeness(found, picture) for found in answer.found if found.match.certain][:MOST_LIKENESSES]
         if found or set(PROVERS) <= set(answer.seconds):
             return found, ""
     return [], UNTOLD
 
 
-def _likeness(found: Found) -> Likeness:
+def _likeness(found: Found, picture: Picture) -> Likeness:
     grade = "same" if found.match.grade == Grade.SAME else "contains"
     seen = found.alignment
+    enlarged = grade == "same" and _is_only_enlarged(picture, found.image)
     if seen is None:
-        return Likeness(found.image.pk, grade, "same", found.evidence)
+        return Likeness(found.image.pk, grade, "same", found.evidence, enlarged=enlarged)
     relation = "same" if seen["relation"] == "overlap" and grade == "same" else seen["relation"]
     return Likeness(
         found.image.pk,
@@ -189,7 +200,21 @@ def _likeness(found: Found) -> Likeness:
         covers=seen["covers"],
         covered=seen["covered"],
         place=where(seen["in_query"] if relation == "whole" else seen["in_match"]),
+        enlarged=enlarged,
     )
+
+
+def _is_only_enlarged(picture: Picture, image: Image) -> bool:
+    """More pixels than the image, and no more detail; False if that cannot be told."""
+    if picture.width * picture.height <= image.pixels * MORE:
+        return False
+    try:
+        here = decode(image.screen.path)
+    except (PictureError, DecoderBusy, OSError):
+        return False
+    contrasts = (detail.contrast(np.asarray(each.pil().convert("L"))) for each in (picture, here))
+    more = detail.gain(*contrasts, max(image.width, image.height))
+    return more is not None and more < detail.MORE
 
 
 def store(incoming: Incoming, origin: Origin, picture: Picture | None = None) -> Outcome:
@@ -200,7 +225,7 @@ def store(incoming: Incoming, origin: Origin, picture: Picture | None = None) ->
         incoming.keep(picture.format)
         # Two uploads of the same bytes at once: one of them makes the row, both get it.
         image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
-        _meet(image, origin)
+        meet(image, origin)
         if not image.trashed_at:
             enqueue(image)
     return Outcome(incoming.name, Result.STORED if created else Result.KNOWN, image)
@@ -227,7 +252,7 @@ def taken_at(exif: dict) -> datetime | None:
         return None
 
 
-def _meet(image: Image, origin: Origin) -> None:
+def meet(image: Image, origin: Origin) -> None:
     """One more source; and out of the trash with it, if the one who brings it may say so."""
     if image.trashed_at and origin.may_restore:
         image.restore()

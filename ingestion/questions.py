@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from ingestion.pipeline import Outcome, Result
 
 Reader = AbstractBaseUser | AnonymousUser
 PAGE = 20
+SHOWN = 3
+"""Images that are shown beside a picture that waits; the others when somebody wants to see them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Question:
     others: list[Beside]
     sentence: str = ""
     """Why a decision could not be carried out."""
+    may_undo: bool = False
+    """It is decided, and this reader may undo that."""
+
+    @property
+    def shown(self) -> list[Beside]:
+        return self.others[:SHOWN]
+
+    @property
+    def more(self) -> list[Beside]:
+        return self.others[SHOWN:]
 
     @property
     def size(self) -> Size:
@@ -51,8 +64,12 @@ class Question:
     def advice(self) -> Advice:
         """Never to do what this reader may not."""
         found = advice(self.size, [(one.likeness, _size(one.image)) for one in self.others])
+        if len(self.others) > 1:  # "the one here" would leave open which
+            found = Advice(
+                found.action, re.sub("the one here", f"#{self.others[0].image.pk}", found.reason, flags=re.I)
+            )
         if found.action == "replace" and not self.others[0].may_replace:
-            return Advice("keep", found.reason.replace("we would replace the one here", "we would keep both"))
+            return Advice("keep", re.sub("we would replace .*", "we would keep both.", found.reason))
         return found
 
     @property
@@ -73,6 +90,19 @@ class Question:
     @property
     def larger_one(self) -> str:
         return self.larger(self.others[0]) if self.others else ""
+
+    @property
+    def is_larger_here(self) -> bool:
+        return self.larger_one == "here"
+
+    @property
+    def advises_to_replace(self) -> bool:
+        return self.advice.action == "replace"
+
+    @property
+    def only(self) -> Beside | None:
+        """Its button stands with the others; where there are several, each image has its own below it."""
+        return self.others[0] if len(self.others) == 1 else None
 
     def as_json(self) -> dict[str, Any]:
         token = self.held.token
@@ -142,11 +172,14 @@ def questions(helds: Iterable[HeldUpload], user: Reader, sentence: str = "") -> 
     helds = list(helds)
     likenesses = {held.pk: [Likeness(**match) for match in held.matches] for held in helds}
     beside = _beside([one for found in likenesses.values() for one in found], user)
+    decided = [held.pk for held in helds if held.state != HeldUpload.State.WAITING]
+    undoable = set(HeldUpload.objects.filter(pk__in=decided).undoable(user).values_list("pk", flat=True))
     return [
         Question(
             held,
             [beside[one.image, one] for one in likenesses[held.pk] if (one.image, one) in beside],
             sentence or held.error,
+            held.pk in undoable,
         )
         for held in helds
     ]
@@ -181,7 +214,7 @@ def bar(user: Reader) -> dict[str, Any]:
         "until": waiting.order_by("-id").values_list("id", flat=True).first(),
         "keeping": mine.keeping().count(),
         "held_bytes": waiting.size() if getattr(user, "is_staff", False) else None,
-        "undoable": mine.undoable().count(),
+        "undoable": mine.undoable(user).count(),
         "last_drop": mine.dropped().filter(decided_by=user.pk).last_drop() if user.is_authenticated else None,
     }
 
@@ -191,6 +224,6 @@ def held_page(
 ) -> tuple[list[Question], int | None]:
     """(questions, the id after which the next page begins), the oldest first; ``decided``: those that can be undone."""
     mine = HeldUpload.objects.of(user)
-    rows = (mine.undoable() if decided else mine.waiting()).filter(pk__gt=after).exclude(pk__in=without)
+    rows = (mine.undoable(user) if decided else mine.waiting()).filter(pk__gt=after).exclude(pk__in=without)
     found = list(rows.select_related("by", "image").order_by("pk")[: PAGE + 1])
     return questions(found[:PAGE], user), found[PAGE - 1].pk if len(found) > PAGE else None

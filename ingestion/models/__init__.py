@@ -1,7 +1,7 @@
 """The tables of what comes in: jobs, folders, and uploads that wait for a decision."""
 
-from ingestion.models.folders import MAX_FOLDER, KnownFile, WatchedFolder
-from ingestion.models.held import UNDO, Edits, HeldQuerySet, HeldUpload, blocks_of, sweep_held
+from ingestion.models.folders import MAX_FOLDER, Edits, KnownFile, WatchedFolder
+from ingestion.models.held import UNDO, HeldQuerySet, HeldUpload, blocks_of, sweep_held
 from ingestion.models.jobs import KEEP_DONE, LEASE, MAX_ATTEMPTS, MAX_ERROR, PAUSE, Job, JobQuerySet, worker_name
 
 __all__ = [

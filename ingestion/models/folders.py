@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
 
 from gallery.models import Image
-from ingestion.models.held import Edits
 
 MAX_PATH = 2_000
 MAX_FOLDER = 600
+
+
+class Edits(models.TextChoices):
+    """What becomes of a picture that is here already in another form."""
+
+    HOLD = "hold", "ask before it is stored"
+    KEEP = "keep", "keep both"
+    SKIP = "skip", "do not store it"
 
 
 class WatchedFolder(models.Model):
@@ -71,3 +79,8 @@ class KnownFile(models.Model):
             return  # longer than an index entry can be; such a file is hashed again the next time, that is all
         values = {"bytes": stamp[0], "modified_ns": stamp[1], "seen_at": Now(), **result}
         cls.objects.update_or_create(path=path, defaults=values)
+
+    @classmethod
+    def settle(cls, paths: Iterable[str], **result: Any) -> None:
+        """What became of files that waited for a decision."""
+        cls.objects.filter(path__in=list(paths), result=cls.Result.HELD).update(**result)

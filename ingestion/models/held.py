@@ -18,21 +18,14 @@ from django.db.models.functions import Now
 
 from gallery import originals
 from gallery.disk import flush_folder
-from gallery.models import Image, decode_limits
+from gallery.models import Image, User, decode_limits
 from gallery.originals import Incoming
 from gallery.pictures import Picture, decode
+from ingestion.models.folders import KnownFile
 from search.models import new_token
 
 UNDO = timedelta(days=1)
 """How long what was dropped can be taken back."""
-
-
-class Edits(models.TextChoices):
-    """What becomes of a picture that is here already in another form."""
-
-    HOLD = "hold", "ask before it is stored"
-    KEEP = "keep", "keep both"
-    SKIP = "skip", "do not store it"
 
 
 class HeldQuerySet(models.QuerySet["HeldUpload"]):
@@ -43,10 +36,21 @@ class HeldQuerySet(models.QuerySet["HeldUpload"]):
         return self.filter(by=user.pk) if user.is_authenticated else self.none()
 
     def open_to(self, user: AbstractBaseUser | AnonymousUser) -> HeldQuerySet:
-        """Those that this reader may look at and decide, if the address is known: also what came without an account."""
+        """Those that this reader may look at and decide, if the address is known: also what came without an account.
+
+        Never what came from a folder of the server, which has no account either.
+        """
         if getattr(user, "is_staff", False):
             return self.all()
-        return self.filter(Q(by=None) | Q(by=user.pk)) if user.is_authenticated else self.filter(by=None)
+        brought = self.exclude(origin__kind="folder")
+        return brought.filter(Q(by=None) | Q(by=user.pk)) if user.is_authenticated else brought.filter(by=None)
+
+    def alike(self, sha256: str, origin: dict, by: Any) -> HeldQuerySet:
+        """The same bytes from the same person. Without an account nobody knows who that is, but for folders."""
+        same = self.filter(sha256=sha256, by=by)
+        if by is not None:
+            return same
+        return same.filter(origin__kind="folder") if origin.get("kind") == "folder" else self.none()
 
     def waiting(self) -> HeldQuerySet:
         return self.filter(state="waiting")
@@ -58,10 +62,18 @@ class HeldQuerySet(models.QuerySet["HeldUpload"]):
     def dropped(self) -> HeldQuerySet:
         return self.filter(state="dropped", decided_at__gt=Now() - UNDO)
 
-    def undoable(self) -> HeldQuerySet:
-        """Dropped, or stored in the place of another, less than a day ago."""
+    def undoable(self, by: AbstractBaseUser | AnonymousUser) -> HeldQuerySet:
+        """Dropped, or stored in the place of another, less than a day ago; and not by somebody who has more to say.
+
+        What staff have decided only staff undo; and a replacement is undone by them, or by who made it.
+        """
         undone = Q(state="dropped") | Q(state="stored", resolution__isnull=False)
-        return self.filter(undone, decided_at__gt=Now() - UNDO)
+        recent = self.filter(undone, decided_at__gt=Now() - UNDO)
+        if getattr(by, "is_staff", False):
+            return recent
+        staff = User.objects.filter(is_staff=True).values("pk")  # no join: the guard of an update must not lie in one
+        mine = Q(decided_by__isnull=False, decided_by=by.pk)
+        return recent.filter(mine | Q(state="dropped") & (Q(decided_by=None) | ~Q(decided_by__in=staff)))
 
     def over(self) -> HeldQuerySet:
         """Decided so long ago that nobody can change it any more."""
@@ -93,7 +105,7 @@ class HeldUpload(models.Model):
 
     What is held is acknowledged: the row is committed after its file is safe, and the file stays until a decision is
     committed. ``matches``: search.retrieval's findings as ingestion.likeness.Likeness. ``origin``: the fields of
-    ingestion.pipeline.Origin that can be written down.
+    ingestion.pipeline.Origin that can be written down; ``also``: more of them, of the same bytes, that came later.
     """
 
     class State(models.TextChoices):
@@ -110,6 +122,7 @@ class HeldUpload(models.Model):
     height = models.PositiveIntegerField()
     bytes = models.BigIntegerField()
     origin = models.JSONField(default=dict)
+    also = models.JSONField(default=list)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     matches = models.JSONField(default=list)
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
@@ -136,20 +149,33 @@ class HeldUpload(models.Model):
     def hold(cls, incoming: Incoming, picture: Picture, matches: list, origin: dict, by: Any = None) -> HeldUpload:
         """Keep a finished upload until somebody decides. File first, row second; OSError if the disk refuses it.
 
-        The same bytes from the same person wait only once.
+        The same bytes from the same person wait only once, with all the places that they came from.
         """
         with transaction.atomic():
             originals.lock(incoming.sha256)
-            same = cls.objects.waiting().filter(sha256=incoming.sha256, by=by)
+            same = cls.objects.waiting().alike(incoming.sha256, origin, by)
             held = same.select_for_update().first()  # nobody decides on it in between
             if held is None:
                 size = {"width": picture.width, "height": picture.height, "bytes": incoming.bytes}
-                held = cls(sha256=incoming.sha256, name=incoming.name, format=picture.format, by=by, **size)
-            held.matches, held.origin = matches, origin
+                facts = {"name": incoming.name, "format": picture.format, "origin": origin, "by": by}
+                held = cls(sha256=incoming.sha256, **facts, **size)
+            elif origin not in held.origins:
+                held.also.append(origin)
+            held.matches = matches
             if not held.has_file:
                 _move(incoming.path, held.path)
             held.save()
         return held
+
+    @property
+    def origins(self) -> list[dict[str, Any]]:
+        """All that it came from, the first first."""
+        return [self.origin, *self.also]
+
+    @property
+    def paths(self) -> list[str]:
+        """Files of folders of the server, each noted as one that waits."""
+        return [origin["address"] for origin in self.origins if origin.get("kind") == "folder"]
 
     @property
     def path(self) -> Path:
@@ -200,6 +226,8 @@ def sweep_held() -> Iterator[str]:
     """Forget what was decided a day ago, row first; remove files that nobody needs any more; yields their names."""
     for held in HeldUpload.objects.over().iterator():
         if HeldUpload.objects.over().filter(pk=held.pk).delete()[0]:  # else it was taken back a moment ago
+            if held.state == HeldUpload.State.DROPPED:
+                KnownFile.settle(held.paths, result=KnownFile.Result.SKIPPED)
             held.forget_file()
             yield held.name
     # As long as the trash: a crash leaves few of them, and a database that comes from a backup may not know its own.

@@ -29,6 +29,7 @@ SETTLED = 5
 CHUNK = 500
 MAX_SECONDS_A_LOOK = 30
 """For all folders together. Then the thread is given back: the jobs need it for the other half of each minute."""
+SAID = {Result.LATER: "to look at again, because the search did not answer"}
 MADE = {"renditions", "queries", "held", ".incoming"}
 """Folders in the media of a gallery whose pictures nobody brought."""
 
@@ -119,18 +120,21 @@ def _unknown(batch: list[Entry], again: bool) -> list[Entry]:
 
 def import_entry(entry: Entry, may_restore: bool = False, edits: str | None = None) -> Outcome:
     """Import one file and remember it, so that an interrupted import goes on where it was. ``edits``: see Origin."""
-    origin = Origin(ImageSource.Kind.FOLDER, _text(entry.path), may_restore=may_restore, edits=edits)
+    address = _text(entry.path)
+    origin = Origin(ImageSource.Kind.FOLDER, address, may_restore=may_restore, edits=edits, may_wait=True)
     try:
         outcome = import_blocks(_blocks(entry.path), os.path.basename(entry.path), origin)
     except OSError as error:
         # Not remembered: the file may be readable the next time, or the disk have room again.
         reason = f"This file cannot be imported now: {error.strerror or error}."
-        return Outcome(os.path.basename(_text(entry.path)), Result.REFUSED, error=PictureError("corrupt", reason))
+        return Outcome(os.path.basename(address), Result.REFUSED, error=PictureError("corrupt", reason))
     except DecoderBusy as error:
-        return Outcome(os.path.basename(_text(entry.path)), Result.REFUSED, error=PictureError("busy", str(error)))
+        return Outcome(os.path.basename(address), Result.REFUSED, error=PictureError("busy", str(error)))
+    if outcome.result == Result.LATER:
+        return outcome  # not remembered: the next look meets it again
     # Without the image that lies in the trash: who names the folder again, on purpose, means this file too.
     image = None if outcome.is_trashed else outcome.image
-    KnownFile.remember(_text(entry.path), entry.stamp, result=str(outcome.result), reason=outcome.reason, image=image)
+    KnownFile.remember(address, entry.stamp, result=str(outcome.result), reason=outcome.reason, image=image)
     return outcome
 
 
@@ -183,7 +187,7 @@ def look_through(folders: Iterable[WatchedFolder]) -> None:
 
 def _look(watched: WatchedFolder, clock: Clock) -> str:
     """What came of it, in words."""
-    counts: Counter[str] = Counter()
+    counts: Counter[Result] = Counter()
     # Nobody is told of those that are kept, so nobody looks for them: the page of duplicates has them later.
     edits = None if watched.edits == Edits.KEEP else watched.edits
     try:
@@ -191,7 +195,7 @@ def _look(watched: WatchedFolder, clock: Clock) -> str:
             if not _is_settled(entry):
                 continue
             clock.start()
-            counts[str(import_entry(entry, edits=edits).result)] += 1
+            counts[import_entry(entry, edits=edits).result] += 1
             if clock.is_over:
                 return f"{_summary(counts)}, more to come"
     except OSError as error:
@@ -204,8 +208,8 @@ def _is_settled(entry: Entry) -> bool:
     return abs(time.time() - entry.modified_ns / 1e9) > SETTLED
 
 
-def _summary(counts: Counter[str]) -> str:
-    return ", ".join(f"{n} {result}" for result, n in counts.items()) or "nothing new"
+def _summary(counts: Counter[Result]) -> str:
+    return ", ".join(f"{n} {SAID.get(result, result)}" for result, n in counts.items()) or "nothing new"
 
 
 @contextmanager

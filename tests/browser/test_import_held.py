@@ -8,6 +8,7 @@ import pytest
 from PIL.Image import Image as PillowImage
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Site
 from tests.browser.test_pages import DROP, a_file, fits
 from tests.pictures import encode, photo
 
@@ -23,6 +24,15 @@ def crop_of(seed: int, viewport: dict) -> bytes:
     """Most of a picture, in other bytes for each window."""
     whole = picture(seed)
     return encode(whole.crop((0, 0, whole.width * 3 // 4, whole.height * 3 // 4)), quality=viewport["width"] % 37 + 55)
+
+
+def own_picture(filled: Site, name: str, seed: int) -> PillowImage:
+    """One more in the gallery, of which no other test makes edits."""
+    folder = filled.folder / name
+    folder.mkdir()
+    (folder / f"{name}.jpg").write_bytes(encode(photo(seed, 480, 360)))
+    filled.manage("import", str(folder), "--wait")
+    return photo(seed, 480, 360)
 
 
 def drop(page: Page, name: str, content: bytes):
@@ -54,7 +64,8 @@ class TestHeld:
         assert fits(page)
 
     def test_keep_both(self, page, filled, viewport):
-        line = drop(page, "keep.jpg", crop_of(12, viewport))
+        # What is kept is like it, too: each window has its own.
+        line = drop(page, "keep.jpg", crop_of(12 if viewport["width"] < 1000 else 68, viewport))
         line.get_by_role("button", name="Keep both").click()
         line = page.locator(".import .lines .line")
         expect(line).to_have_count(1)
@@ -64,13 +75,13 @@ class TestHeld:
         expect(line).to_be_focused()
 
     def test_replace_and_undo(self, page, filled, viewport):
-        seed = 16 if viewport["width"] < 1000 else 20
-        whole = picture(seed)
+        whole = own_picture(filled, f"replace-{viewport['width']}", 9100 + viewport["width"])
         line = drop(page, "larger.jpg", encode(whole.resize((whole.width * 2, whole.height * 2))))
         expect(line).to_contain_text("we would replace the one here")
-        line.get_by_role("button", name="Replace #").click()
+        pk = line.locator("figure strong").nth(1).inner_text()  # "#91"
+        line.get_by_role("button", name=f"Replace {pk} by larger.jpg", exact=True).click()
         line = page.locator(".import .lines .line")
-        expect(line).to_contain_text("in place of #")
+        expect(line).to_contain_text(f"in place of {pk}")
         line.get_by_role("button", name="Undo").click()
         expect(line).to_contain_text("The one that was replaced is back; yours stays too.")
 
@@ -83,6 +94,37 @@ class TestHeld:
         line.get_by_role("button", name="Undo").click()
         expect(line.get_by_role("button", name="Keep both")).to_be_visible()
         expect(page.locator(".tally [data-sum]")).to_have_text("1 waiting for your decision")
+
+    def test_of_several_each_has_its_button(self, page, filled, viewport):
+        """Below its own picture, so that nobody has to know numbers."""
+        name, seed = f"several-{viewport['width']}", 9200 + viewport["width"]
+        whole = own_picture(filled, name, seed)
+        page.goto("/import/")
+        page.get_by_label("If one is here already in another form").select_option(label="keep both")
+        page.evaluate(DROP, [a_file("copy.png", encode(whole.resize((400, 300)), "PNG"))])
+        expect(page.locator(".lines .line").first).to_contain_text("Stored")
+        for _ in range(40):  # until the copy can be found
+            line = drop(page, "larger.jpg", encode(whole.resize((960, 720))))
+            if line.locator("figure").count() == 3:
+                break
+            page.wait_for_timeout(250)
+        figure = line.locator("figure").nth(2)
+        pk = figure.locator("strong").inner_text()
+        assert fits(page)
+        figure.get_by_role("button", name=f"Replace {pk} by larger.jpg", exact=True).click()
+        expect(page.locator(".import .lines .line")).to_contain_text(f"in place of {pk}")
+
+    def test_the_page_fits_when_something_was_dropped(self, page, filled, viewport):
+        line = drop(page, "bar.jpg", crop_of(48, viewport))
+        line.get_by_role("button", name="Do not store").click()
+        expect(page.locator(".import .lines .line")).to_contain_text("Not stored.")
+        page.goto("/import/")
+        undo = page.locator("#held-bar .note").get_by_role("button", name="Undo")
+        expect(undo).to_be_visible()
+        assert fits(page)
+        note = page.locator("#held-bar .note").bounding_box()
+        box = undo.bounding_box()
+        assert box["x"] + box["width"] <= note["x"] + note["width"]
 
     def test_a_decision_that_is_too_late_is_told_in_the_line(self, page, context, filled, viewport):
         line = drop(page, "late.jpg", crop_of(28, viewport))

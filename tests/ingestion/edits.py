@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from PIL import ImageOps
 from PIL.Image import Image as PillowImage
+from PIL.Image import fromarray
 
 from gallery.models import User
 from ingestion.models import HeldUpload
@@ -33,8 +35,15 @@ def half_size(seed: int = 1) -> PillowImage:
     return whole(seed).resize((320, 240))
 
 
-def double_size(seed: int = 1) -> PillowImage:
+def enlarged(seed: int = 1) -> PillowImage:
     return whole(seed).resize((1280, 960))
+
+
+def double_size(seed: int = 1) -> PillowImage:
+    """With detail that the small one cannot hold."""
+    large = np.asarray(enlarged(seed)).astype(np.int16)
+    grain = np.random.default_rng(seed).normal(0, 12, large.shape[:2])[..., None]
+    return fromarray(np.clip(large + grain, 0, 255).astype(np.uint8))
 
 
 def bring_edit(picture: PillowImage, name: str = "crop.jpg", edits: str = "hold", **origin: Any) -> Outcome:

@@ -117,10 +117,10 @@ class TestHold:
         assert stored_files(".incoming") == []
 
     @pytest.mark.parametrize("damage", ["gone", "cut"])
-    def test_the_same_bytes_mend_a_lost_file(self, here, damage):
-        held = hold()
+    def test_the_same_bytes_mend_a_lost_file(self, here, member, damage):
+        held = hold(by=member)
         held.path.unlink() if damage == "gone" else held.path.write_bytes(b"x")
-        assert hold() == held
+        assert hold(by=member) == held
         assert held.path.read_bytes() == data(crop())
 
     def test_nothing_stays_when_the_disk_is_full(self, here):
@@ -249,12 +249,12 @@ class TestReplace:
     def test_it_can_be_undone(self, here, member, admin):
         held = hold(double_size(), by=member)
         image = decisions.replace(held, here.pk, admin).image
-        assert decisions.undo_replace(held) == []
+        assert decisions.undo_replace(held, admin) == []
         here.refresh_from_db()
         image.refresh_from_db()
         assert (here.trashed_at, image.trashed_at) == (None, None)
         with pytest.raises(DecisionError, match="it is stored"):
-            decisions.undo_replace(held)
+            decisions.undo_replace(held, admin)
 
     @pytest.mark.parametrize("fate", ["trashed", "purged"])
     def test_it_says_when_the_other_one_is_gone(self, here, member, admin, fate):
@@ -299,12 +299,12 @@ class TestDrop:
     def test_it_can_be_taken_back_for_a_day(self, here, member):
         held = hold(by=member)
         decisions.drop(held, member)
-        decisions.take_back(held)
+        decisions.take_back(held, member)
         assert (state(held), held.decided_by) == ("waiting", None)
         decisions.drop(held, member)
         a_day_later()
         with pytest.raises(DecisionError):
-            decisions.take_back(held)
+            decisions.take_back(held, member)
 
     def test_the_sweep_forgets_it_after_a_day(self, here, member):
         dropped, waiting = hold(by=member), hold(mirrored_crop(), by=member)
@@ -339,54 +339,6 @@ class TestDrop:
         os.utime(left, (1, 1))
         tasks.sweep.call_local()
         assert stored_files("held") == [held.token]
-
-
-class TestMany:
-    def test_all_are_kept_by_the_worker(self, here, member):
-        helds = [hold(by=member), hold(mirrored_crop(), by=member)]
-        assert HeldUpload.objects.of(member).keep(member) == 2
-        assert Image.objects.count() == 1
-        with pytest.raises(DecisionError, match="alice has decided already: it is being stored"):
-            decisions.drop(helds[0], member)
-        tasks.keep_held.call_local()
-        assert [state(held) for held in helds] == ["stored", "stored"]
-        assert Image.objects.count() == 3
-        assert stored_files("held") == []
-
-    def test_two_workers_store_each_once(self, here, member):
-        for quality in range(40, 48):
-            assert bring(data(crop(), quality=quality), edits="hold", by=member).held
-        HeldUpload.objects.of(member).keep(member)
-        at_once(2, lambda _: tasks.keep_held.call_local())
-        assert Image.objects.count() == 9
-        assert stored_files("held") == []
-
-    def test_one_that_cannot_be_stored_waits_again_and_says_why(self, here, member):
-        lost, good = hold(by=member), hold(mirrored_crop(), by=member)
-        lost.path.unlink()
-        HeldUpload.objects.of(member).keep(member)
-        tasks.keep_held.call_local()
-        assert (state(lost), state(good)) == ("waiting", "stored")
-        assert lost.error == decisions.LOST
-
-    def test_the_sweep_rings_for_what_a_crash_left(self, here, member):
-        from huey.contrib.djhuey import HUEY
-
-        hold(by=member)
-        HeldUpload.objects.of(member).keep(member)
-        HUEY.storage.flush_all()
-        tasks.sweep.call_local()
-        assert HUEY.pending_count() == 1
-        HUEY.execute(HUEY.dequeue())
-        assert Image.objects.count() == 2
-
-    def test_all_are_dropped_and_taken_back(self, here, member):
-        helds = [hold(by=member), hold(mirrored_crop(), by=member)]
-        mine = HeldUpload.objects.of(member)
-        assert mine.drop(member) == 2
-        assert mine.last_drop()["count"] == 2
-        assert mine.take_back() == 2
-        assert [state(held) for held in helds] == ["waiting", "waiting"]
 
 
 def test_a_held_file_is_not_imported_from_the_media(here, settings):

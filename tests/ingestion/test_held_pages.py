@@ -13,7 +13,7 @@ from gallery.models import Image, User
 from ingestion import decisions
 from ingestion.models import HeldUpload
 from search.models import QueryPicture
-from tests.ingestion.edits import crop, double_size, hold, mirrored_crop, whole
+from tests.ingestion.edits import crop, double_size, enlarged, hold, mirrored_crop, whole
 from tests.ingestion.scene import data
 from tests.ingestion.test_upload import post, send
 
@@ -94,6 +94,11 @@ class TestUpload:
         assert post(as_member, ("a.jpg", data(1)), edits="burn").status_code == 400
         assert not Image.objects.exists()
 
+    def test_an_enlargement_is_not_advised_for(self, here, as_admin):
+        line = text(send(as_admin, data(enlarged()), Accept="text/html"))
+        assert "it was only enlarged" in line
+        assert "we would replace" not in line
+
     def test_members_are_not_offered_to_replace_what_others_brought(self, here, as_member):
         line = text(send(as_member, data(double_size()), Accept="text/html"))
         assert "/replace/" not in line
@@ -173,7 +178,8 @@ class TestDecisions:
         response = as_member.post(address, headers=HTMX)
         assert response.status_code == 409
         assert sentence in text(response)
-        assert f"/import/held/{held.token}/undo/" in text(response)
+        assert f"/import/held/{held.token}/undo/" not in text(response)  # staff have decided
+        assert f"/import/held/{held.token}/undo/" in text(as_admin.post(address, headers=HTMX))
         assert f"crop.jpg: {sentence}" in text(as_member.post(address, follow=True))
 
     def test_what_is_gone_is_said_and_keep_is_offered(self, here, as_admin, admin):

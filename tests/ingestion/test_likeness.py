@@ -70,3 +70,9 @@ def test_a_collage_replaces_nothing():
 
 def test_nothing_speaks_against_what_is_like_nothing_any_more():
     assert advice(SMALL, []).action == "keep"
+
+
+def test_an_enlargement_is_no_improvement():
+    found = advice(LARGE, [(likeness(enlarged=True), SMALL)])
+    assert found.action == "drop"
+    assert "only enlarged" in found.reason

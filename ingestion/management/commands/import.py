@@ -99,6 +99,11 @@ class Command(GalleryCommand):
             f"{total} files: {counts['stored']} stored, {counts['known']} already here, "
             f"{counts['refused']} refused, {counts['unchanged']} seen before."
         )
+        if counts["later"]:
+            self.stderr.write(
+                f"{counts['later']} were left out: whether they are here in another form could not be told just now. "
+                + AGAIN
+            )
 
     def _report_edits(self, like: Some) -> None:
         """Some of those that are here in another form, and where to go on."""
