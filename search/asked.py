@@ -16,6 +16,7 @@ from search.errors import QueryError
 from search.evidence import EvidenceError
 from search.models import QueryPicture
 from search.query import Query
+from search.retrieval import query_of
 
 GONE = "This query is over: its picture is gone."
 MISSING = "The thumbnail of a picture is missing or damaged. The owner of the gallery can see why."
@@ -51,7 +52,7 @@ class Asked:
     @classmethod
     def of_gallery(cls, request: HttpRequest, pk: int) -> Asked:
         image = find_image(request, pk)
-        query, address = Query(image_id=image.pk), reverse("like", args=[pk])
+        query, address = query_of(image), reverse("like", args=[pk])
         return cls(query, image.name, image.width, image.height, image.format, middle(image), address, image=image)
 
     @property

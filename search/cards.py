@@ -46,7 +46,7 @@ class Card:
 
 
 @dataclass
-class Group:
+class Section:
     """Cards under one heading."""
 
     grade: Grade
@@ -57,7 +57,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """Of the section in the page; the first one of a grade can be linked to by its number."""
+        """Of the element in the page; the first one of a grade can be linked to by its number."""
         return f"{self.grade.value}-{self.relation}" if self.relation in RELATIONS[1:] else f"{self.grade.value}"
 
 
@@ -82,13 +82,13 @@ class Outlined:
         return len(self.outlines) > AT_ONCE
 
 
-def groups(found: Sequence[Found], totals: Sequence[Found]) -> list[Group]:
+def sections(found: Sequence[Found], totals: Sequence[Found]) -> list[Section]:
     """The found ones of one page, by grade and, where geometry says it, by relation; ``totals``: of all pages."""
     counted = {key: len(list(ones)) for key, ones in groupby(sorted(totals, key=_heading), _heading)}
     made = []
     for key, ones in groupby(sorted(found, key=_heading), _heading):
         grade, place = key
-        made.append(Group(Grade(grade), RELATIONS[place], [Card(one) for one in ones], counted[key]))
+        made.append(Section(Grade(grade), RELATIONS[place], [Card(one) for one in ones], counted[key]))
     return made
 
 

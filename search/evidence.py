@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
 from gallery.models import Image
 from search.engines import get_engine
 from search.engines._base import Probe
@@ -9,6 +13,11 @@ from search.engines.local_features import LocalFeatures
 from search.geometry import Alignment
 from search.models import Feature
 from search.query import Query
+from search.threads import CORES
+
+BUSY = "Many are looking at evidence just now. Try again in a moment."
+_PATIENCE, _IN_A_MOMENT = 3.0, 5
+_turns = BoundedSemaphore(CORES)
 
 
 def alignment(query: Query, image: Image) -> Alignment | None:
@@ -18,18 +27,18 @@ def alignment(query: Query, image: Image) -> Alignment | None:
     """
     engine = get_engine("local_features")
     assert isinstance(engine, LocalFeatures)
-    asked, stored = _asked(engine, query), _stored(engine, image.pk)
-    if asked is None or stored is None:
-        return None
-    best = engine.compare(asked, stored)
-    return best if best and best.certain else None
+    stored = _stored(engine, image.pk)
+    found = (engine.compare(probe, stored) for probe in _asked(engine, query)) if stored is not None else ()
+    return next((best for best in found if best and best.certain), None)
 
 
-def _asked(engine: LocalFeatures, query: Query) -> Probe | None:
+def _asked(engine: LocalFeatures, query: Query) -> Iterator[Probe]:
+    """Its picture, and what is stored of it: the strips of a page ask with that alone, so it may be what was proven."""
     if query.picture is not None:
-        return engine.probe(query.picture)
+        yield engine.probe(query.picture)
     feature = _stored(engine, query.image_id) if query.image_id is not None else None
-    return engine.probe_stored(feature) if feature is not None else None
+    if feature is not None:
+        yield engine.probe_stored(feature)
 
 
 def _stored(engine: LocalFeatures, image_id: int) -> bytes | None:
@@ -40,9 +49,24 @@ def _stored(engine: LocalFeatures, image_id: int) -> bytes | None:
 class EvidenceError(Exception):
     """There is nothing to show; the sentence says why."""
 
-    def __init__(self, sentence: str, status: int) -> None:
+    def __init__(self, sentence: str, status: int, retry_after: int | None = None) -> None:
+        """``retry_after``: seconds, where it is worth asking again."""
         super().__init__(sentence)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """As many proofs at once as there are processors; EvidenceError for who has waited some seconds for a turn.
+
+    More at once would be no faster, and take the threads of all other pages.
+    """
+    if not _turns.acquire(timeout=_PATIENCE):
+        raise EvidenceError(BUSY, 503, _IN_A_MOMENT)
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def prove(query: Query, image: Image) -> Alignment:

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import condition, require_safe
 from PIL import Image as PillowImage
 
 from gallery.models import Image
@@ -19,7 +19,8 @@ from gallery.views import find_image
 from search import overlay
 from search.asked import Asked, middle, pixels_of
 from search.drawing import LINES, frame, polygon, side_by_side, stacked
-from search.evidence import EvidenceError, prove
+from search.engines import get_engine
+from search.evidence import EvidenceError, in_turn, prove
 from search.geometry import Alignment, where
 
 MODES = [
@@ -28,6 +29,7 @@ MODES = [
     ("stronger", "Stronger"),
     ("blink", "Blink"),
 ]
+HOUR = 3600
 View = Callable[..., HttpResponse]
 
 
@@ -39,7 +41,10 @@ def explained(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except EvidenceError as error:
-            return refuse(request, str(error), error.status)
+            response = refuse(request, str(error), error.status)
+            if error.retry_after is not None:
+                response["Retry-After"] = str(error.retry_after)
+            return response
         except Http404:
             if request.headers.get("HX-Request") != "true":
                 raise
@@ -63,7 +68,8 @@ def like_match(request: HttpRequest, pk: int, other: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, asked: Asked, image: Image, address: str) -> HttpResponse:
-    found = prove(asked.query, image)
+    with in_turn():
+        found = prove(asked.query, image)
     sizes = (asked.width, asked.height), (image.width, image.height)
     size = frame(image.width, image.height)
     context = {
@@ -122,9 +128,16 @@ def query_overlay(request: HttpRequest, token: str, pk: int, made: str) -> HttpR
     return _overlay(Asked.brought(token), image, made)
 
 
+def _made_of(request: HttpRequest, pk: int, other: int, made: str) -> str:
+    """The ETag: all that the overlay of two pictures of the gallery is made of. Http404 as the view has it."""
+    both = "-".join(find_image(request, one).sha256 for one in (pk, other))
+    return f'"{made}-{overlay.VERSION}-{get_engine("local_features").version}-{both}"'
+
+
 @require_safe
-@cache_control(private=True, no_store=True)
-@explained
+@explained  # outside of the others: a refusal is not kept
+@cache_control(private=True, max_age=HOUR)
+@condition(etag_func=_made_of)
 def like_overlay(request: HttpRequest, pk: int, other: int, made: str) -> HttpResponse:
     image = find_image(request, other)
     return _overlay(Asked.of_gallery(request, pk), image, made)
@@ -132,9 +145,10 @@ def like_overlay(request: HttpRequest, pk: int, other: int, made: str) -> HttpRe
 
 def _overlay(asked: Asked, image: Image, made: str) -> HttpResponse:
     """ "warped": the query as it lies on the match; "difference": what is different there."""
-    found = prove(asked.query, image)
-    match = overlay.fit(pixels_of(image, overlay.LONGEST))
-    drawn = overlay.lay(asked.pixels(), match, found.homography)
-    if made == "difference":
-        drawn = overlay.difference(drawn, match)
-    return HttpResponse(webp(PillowImage.fromarray(drawn), quality=90), content_type="image/webp")
+    with in_turn():
+        found = prove(asked.query, image)
+        match = overlay.fit(pixels_of(image, overlay.LONGEST))
+        drawn = overlay.lay(asked.pixels(), match, found.homography)
+        if made == "difference":
+            drawn = overlay.difference(drawn, match)
+        return HttpResponse(webp(PillowImage.fromarray(drawn), quality=90), content_type="image/webp")

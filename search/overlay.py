@@ -8,6 +8,8 @@ from PIL import Image
 from search.encoders.sift import cv2
 from search.geometry import outline
 
+VERSION = 1
+"""Of how it is laid: browsers keep what an older one has made."""
 LONGEST = 720
 """Pixels: no larger than what the page shows."""
 _FINE = 360

@@ -88,12 +88,12 @@ def _answer(request: HttpRequest, query: Query, context: dict[str, Any], asked: 
     answer = retrieve(query, request.user)
     shown = answer.weak if form.weak else answer.found
     size = settings.PAGE_SIZE
-    groups = cards.groups(shown[(form.page - 1) * size : form.page * size], shown)
+    sections = cards.sections(shown[(form.page - 1) * size : form.page * size], shown)
     if asked and form.page == 1:  # further pages keep the outlines of the first one
-        context["outlined"] = cards.outlined(_cards(groups), asked.width, asked.height)
+        context["outlined"] = cards.outlined(_cards(sections), asked.width, asked.height)
     context |= {
         "answer": answer,
-        "groups": groups,
+        "sections": sections,
         "proven": any(found.match.grade <= Grade.CONTAINS for found in shown),
         "weak_count": f"{len(answer.weak)}+" if len(answer.weak) >= LIMIT else len(answer.weak),
         "weak": form.weak,
@@ -103,8 +103,8 @@ def _answer(request: HttpRequest, query: Query, context: dict[str, Any], asked: 
     return render_page(request, "search/answer.html", "search/_groups.html", context)
 
 
-def _cards(groups: list[cards.Group]) -> list[cards.Card]:
-    return [card for group in groups for card in group.cards]
+def _cards(sections: list[cards.Section]) -> list[cards.Card]:
+    return [card for section in sections for card in section.cards]
 
 
 @require_safe
@@ -113,12 +113,12 @@ def strips(request: HttpRequest, pk: int) -> HttpResponse:
     image = find_image(request, pk)
     # More than are shown: better grades come first, and each row shows some.
     answer = retrieve(Query(image_id=image.pk), request.user, limit=4 * STRIP)
-    groups = cards.groups(answer.found, answer.found)
-    parts = cards.outlined(_cards(groups), image.width, image.height, relations=("whole",))
-    rows = {f"grade_{group.grade.value}": group for group in groups if group.grade > Grade.CONTAINS}
+    sections = cards.sections(answer.found, answer.found)
+    parts = cards.outlined(_cards(sections), image.width, image.height, relations=("whole",))
+    rows = {f"grade_{section.grade.value}": section for section in sections if section.grade > Grade.CONTAINS}
     context = {
         "image": image,
-        "proven": [group for group in groups if group.grade <= Grade.CONTAINS],
+        "proven": [section for section in sections if section.grade <= Grade.CONTAINS],
         "outlined": parts,
         "most": STRIP,
         "notices": answer.notices,

@@ -110,6 +110,8 @@ class LocalFeatures(Engine):
         return [Reading(keypoints), Reading(keypoints.mirrored(self.encoder.mirror), mirrored=True)]
 
     def probe_stored(self, feature: bytes) -> Probe:
+        """A stored feature has no fine reading: the strips of an image page, which ask with it, show fewer of the parts
+        of a collage than an answer to its picture (search.retrieval.query_of)."""
         return Probe(self.rows([feature]), ("",))
 
     def search(self, probe: Probe, index: KeypointIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:

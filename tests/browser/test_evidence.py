@@ -32,6 +32,7 @@ def ask(page: Page, tmp_path, picture: Image.Image) -> None:
     page.goto("/search/")
     page.set_input_files('input[name="picture"]', str(path))
     expect(page).to_have_url(re.compile("/search/q/"))
+    page.wait_for_load_state()  # with its styles
     for _ in range(5):
         if page.get_by_text("no answer within").count():
             page.reload()
@@ -165,12 +166,20 @@ class TestEvidence:
     def test_it_works_without_javascript(self, browser, filled, parts, viewport):
         context = browser.new_context(viewport=viewport, base_url=filled.url, java_script_enabled=False)
         page = context.new_page()
+        fetched = []
+        page.on("request", lambda request: fetched.append(request.url))
         page.goto(f"/image/{parts['020.jpg']}/")
         page.get_by_role("link", name="Show what is like it").click()
         expect(page.locator("a.outline")).to_have_count(2)
         page.locator('a[href*="/match/"]').first.click()
         expect(page.locator(".plain figure")).to_have_count(3)
-        expect(page.locator(".plain img").last).to_be_visible()
+        laid = page.locator(".blended img").last
+        expect(laid).to_be_visible()
+        expect(laid).to_have_css("mix-blend-mode", "difference")
+        expect(page.locator(".blended > div")).to_have_css("filter", "brightness(4)")
+        assert laid.bounding_box() == page.locator(".blended img").first.bounding_box()
+        assert len([url for url in fetched if "warped.webp" in url]) == 1
+        assert not [url for url in fetched if "difference.webp" in url]
         expect(page.locator(".laid")).to_be_hidden()
         assert fits(page)
         context.close()

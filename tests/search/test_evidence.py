@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import ExitStack
 from datetime import timedelta
 
 import numpy as np
@@ -13,8 +14,12 @@ from django.db.models.functions import Now
 from PIL import Image, ImageOps
 
 from gallery.models import Image as GalleryImage
-from search import views
+from gallery.pictures import decode
+from search import evidence, overlay, views
+from search.engines import get_engine
 from search.models import Feature, QueryPicture
+from search.query import Query
+from search.threads import CORES
 from tests.pictures import encode, photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -146,6 +151,95 @@ class TestLaidOnTheMatch:
         response = client.get(f"{address}match/{image.pk}/warped.webp")
         assert response.status_code == 503
         assert "is missing or damaged" in text(response)
+
+
+class TestKeptByBrowsers:
+    """What is laid on each other from pictures of the gallery: it changes with them only."""
+
+    @pytest.fixture
+    def address(self, add) -> str:
+        whole, part = add(1), add(photo(1).crop(HALF))
+        return f"/search/like/{whole.pk}/match/{part.pk}/warped.webp"
+
+    def test_it_works(self, client, address, monkeypatch):
+        first = client.get(address)
+        assert set(first["Cache-Control"].split(", ")) == {"private", "max-age=3600"}
+        monkeypatch.setattr(evidence, "alignment", lambda *args: pytest.fail("It was proven again."))
+        again = client.get(address, headers={"If-None-Match": first["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert (again["ETag"], again["Cache-Control"]) == (first["ETag"], first["Cache-Control"])
+
+    @pytest.mark.parametrize(
+        "newer", [lambda: (overlay, "VERSION"), lambda: (get_engine("local_features").encoder, "version")]
+    )
+    def test_newer_code_makes_it_again(self, client, address, monkeypatch, newer):
+        before = client.get(address)["ETag"]
+        where, name = newer()
+        monkeypatch.setattr(where, name, 99)
+        Feature.objects.filter(engine="local_features").update(version=get_engine("local_features").version)
+        response = client.get(address, headers={"If-None-Match": before})
+        assert response.status_code == 200
+        assert response["ETag"] != before
+
+    def test_each_has_its_own(self, client, address):
+        turned = re.sub(r"like/(\d+)/match/(\d+)", r"like/\2/match/\1", address)
+        others = [address, turned, address.replace("warped", "difference")]
+        assert len({client.get(one)["ETag"] for one in others}) == 3
+
+    def test_what_is_hidden_meanwhile_is_not_confirmed(self, client, address):
+        known = client.get(address)["ETag"]
+        GalleryImage.objects.update(state="new")
+        assert client.get(address, headers={"If-None-Match": known}).status_code == 404
+
+    def test_a_refusal_is_not_kept(self, client, address):
+        Feature.objects.filter(engine="local_features").delete()
+        response = client.get(address)
+        assert response.status_code == 404
+        assert not {"ETag", "Cache-Control"} & set(response.headers)
+
+
+class TestManyAtOnce:
+    @pytest.mark.parametrize("tail", ["", "warped.webp"])
+    def test_who_waits_too_long_is_asked_to_come_again(self, client, add, monkeypatch, tail):
+        whole, part = add(1), add(photo(1).crop(HALF))
+        address = f"/search/like/{whole.pk}/match/{part.pk}/{tail}"
+        monkeypatch.setattr(evidence, "_PATIENCE", 0.01)
+        with ExitStack() as turns:
+            for _ in range(CORES):
+                turns.enter_context(evidence.in_turn())
+            response = client.get(address)
+            assert (response.status_code, response["Retry-After"]) == (503, "5")
+            assert "Try again in a moment" in text(response)
+        assert client.get(address).status_code == 200
+
+    def test_a_refusal_ends_the_turn(self, client, add):
+        first, second = add(1), add(2)
+        for _ in range(CORES + 1):
+            assert client.get(f"/search/like/{first.pk}/match/{second.pk}/warped.webp").status_code == 404
+
+
+def test_what_is_stored_proves_what_the_picture_does_not(add):
+    """The strips ask with the stored feature alone, and link to the evidence."""
+    whole, part = add(1), add(photo(1).crop(HALF))
+    other = decode(encode(photo(2)))
+    assert evidence.alignment(Query(picture=other), part) is None
+    assert evidence.alignment(Query(picture=other, image_id=whole.pk), part).relation == "whole"
+
+
+def test_no_page_fetches_a_difference(client, add):
+    """Browsers make it themselves of the two."""
+    image = add(1)
+    page = text(client.get(f"{asked(client, photo(1).crop(HALF))}match/{image.pk}/"))
+    assert "warped.webp" in page
+    assert "difference.webp" not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "words"), [("/image/{}/", "show outlines"), ("/search/like/{}/", "open the picture that is focused")]
+)
+def test_the_list_of_keys_says_what_o_does(client, add, address, words):
+    page = text(client.get(address.format(add(1).pk)))
+    assert f"<dt><kbd>o</kbd></dt><dd>{words}</dd>" in page
 
 
 @pytest.mark.parametrize("tail", ["", "warped.webp", "difference.webp"])
