@@ -212,8 +212,8 @@ def _is_only_enlarged(picture: Picture, image: Image) -> bool:
         here = decode(image.screen.path)
     except (PictureError, DecoderBusy, OSError):
         return False
-    contrasts = (detail.contrast(np.asarray(each.pil().convert("L"))) for each in (picture, here))
-    more = detail.gain(*contrasts, max(image.width, image.height))
+    mine, theirs = (detail.contrast(np.asarray(each.pil().convert("L"))) for each in (picture, here))
+    more = detail.gain(mine, theirs, max(image.width, image.height))
     return more is not None and more < detail.MORE
 
 

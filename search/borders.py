@@ -14,6 +14,8 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _SIDE = 256
 """Everything is looked for in a square of so many pixels: a line is then equally long in each direction."""
+CUT_OUT = "cut out at its edges"
+"""Of a box that lies among other things: what it shows is a part of the picture. A frame is only added to one."""
 _SMALLEST = 0.3
 """Boxes narrower or lower than this share hold too little to be told apart."""
 _SAME_GREY = 16
@@ -27,7 +29,7 @@ def inner_boxes(grey: Image.Image, edges: int) -> list[tuple[Box, str]]:
     small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.int16)
     found = [(box, "borders cut away") for box in _without_borders(small)]
     found += [(box, "bar cut away") for box in _without_bar(small)]
-    found += [(box, "cut out at its edges") for box in _edge_boxes(small, edges)]
+    found += [(box, CUT_OUT) for box in _edge_boxes(small, edges)]
     return _different(found)
 
 

@@ -14,8 +14,8 @@ from gallery.pictures import DecoderBusy, PictureError, decode
 from search.borders import inner_boxes
 from search.detail import MORE, contrast, gain
 from search.engines._base import Grade
-from search.keep_best import Candidate, Suggestion, suggest
-from search.models import Group
+from search.keep_best import Candidate
+from search.models import Pair
 
 LOOKED_AT = 12
 """Members of a group whose pictures are looked at, largest first: each takes about 0.1 s."""
@@ -23,22 +23,19 @@ _LOSSLESS = {"PNG", "BMP", "TIFF"}
 _CUT = 0.03
 """Share of the picture that borders must take away to be worth a word."""
 _SAME_SHAPE = 0.03
-
-
-def suggestion_of(group: Group, look: bool = True) -> Suggestion:
-    """``look``: decode renditions, for borders and detail. Without, it takes a few queries only."""
-    images = group.candidates()
-    whole = group.centre_id if group.grade == Grade.CONTAINS else None
-    # Only of copies of the same picture one is to go; for others a look would tell nothing more.
-    return suggest(candidates_of(images, look and group.grade == Grade.SAME, whole), group.grade)
+_COLOURLESS = 3.0
+"""Grey levels between the channels, on average."""
+_AGREE = 0.95
+"""Share of the blocks of both pictures that look alike. Recompressed, reduced, mirrored, darkened copies: 0.95 or more
+in 99 of 100; with words on them: 0.89 on average (search/agreement.py)."""
 
 
 def candidates_of(images: Sequence[Image], look: bool = True, whole: int | None = None) -> list[Candidate]:
-    """In the order of the images. Five queries; ``whole``: the id of the image that shows the others."""
+    """In the order of the images. Six queries; ``whole``: the id of the image that shows the others."""
     ids = [image.pk for image in images]
     words, sources = _words(ids), _counted(ImageSource.objects.filter(image__in=ids).values_list("image", flat=True))
     looks = _looks(images) if look else {}
-    enlarged = _enlarged(images, looks)
+    enlarged, different = _enlarged(images, looks), _different(ids)
     return [
         Candidate(
             key=image.pk,
@@ -47,7 +44,10 @@ def candidates_of(images: Sequence[Image], look: bool = True, whole: int | None 
             bytes=image.bytes,
             format=image.format,
             lossless=image.format in _LOSSLESS,
+            looked=image.pk in looks,
             borders=looks[image.pk].borders if image.pk in looks else None,
+            grey=looks[image.pk].grey if image.pk in looks else None,
+            differs=image.pk in different,
             enlarged=image.pk in enlarged,
             whole=image.pk == whole,
             dated=image.taken_at is not None,
@@ -56,6 +56,12 @@ def candidates_of(images: Sequence[Image], look: bool = True, whole: int | None 
         )
         for image in images
     ]
+
+
+def _different(ids: list[int]) -> set[int]:
+    """Those of a pair of which the engines saw that it is not alike everywhere."""
+    pairs = Pair.objects.among(ids).filter(grade=Grade.SAME, evidence__local_features__agree__lt=_AGREE)
+    return {image for pair in pairs.values_list("low", "high") for image in pair}
 
 
 def _words(ids: list[int]) -> Counter[int]:
@@ -73,19 +79,27 @@ def _counted(ids: Iterable[int]) -> Counter[int]:
 @dataclass(frozen=True)
 class _Look:
     borders: bool
+    grey: bool
     contrast: np.ndarray
 
 
 def _looks(images: Sequence[Image]) -> dict[int, _Look]:
-    """Of the largest images; one whose rendition is not there (yet) is left out."""
+    """Of the largest images; one whose rendition is not there (yet), or must wait, is left out."""
     found = {}
     for image in sorted(images, key=lambda image: -image.pixels)[:LOOKED_AT]:
         try:
-            grey = decode(image.screen.path).pil().convert("L")
+            picture = decode(image.screen.path)
+            grey = picture.pil().convert("L")
         except (PictureError, DecoderBusy, OSError):
             continue
-        found[image.pk] = _Look(_has_borders(grey), contrast(np.asarray(grey)))
+        found[image.pk] = _Look(_has_borders(grey), _is_grey(picture.pixels), contrast(np.asarray(grey)))
     return found
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Of (h, w, 3): compression leaves a little colour in the plainest grey."""
+    few = pixels[::4, ::4].astype(np.int16)
+    return bool((few.max(2) - few.min(2)).mean() < _COLOURLESS)
 
 
 def _has_borders(grey: PillowImage.Image) -> bool:

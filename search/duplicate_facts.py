@@ -13,6 +13,7 @@ from gallery.models import Image, ImageTag
 from search.candidates import candidates_of
 from search.drawing import Outline, frame, outlines
 from search.engines._base import Grade
+from search.groups import stamp, stamps
 from search.keep_best import Candidate, Reason, Suggestion, suggest
 from search.models import Group, Pair, Sight
 
@@ -23,7 +24,7 @@ MOST = 60
 
 
 @dataclass
-class Outcome:
+class Forecast:
     """What a merge would do."""
 
     keep: Image
@@ -38,10 +39,10 @@ class Outcome:
         return sum(image.bytes for image in self.drop)
 
 
-def foresee(keep: Image, drop: Sequence[Image], candidates: Iterable[Candidate]) -> Outcome:
+def foresee(keep: Image, drop: Sequence[Image], candidates: Iterable[Candidate]) -> Forecast:
     facts = {one.key: one for one in candidates}
     dropped = [facts[image.pk] for image in drop if image.pk in facts]
-    return Outcome(keep, list(drop), sum(one.words for one in dropped), sum(one.sources for one in dropped))
+    return Forecast(keep, list(drop), sum(one.words for one in dropped), sum(one.sources for one in dropped))
 
 
 @dataclass
@@ -52,8 +53,10 @@ class Family:
     images: list[Image]
     suggestion: Suggestion
     looked: bool
-    """The pictures were looked at, as far as the suggestion needs it."""
-    outcome: Outcome | None = None
+    """The pictures were looked at, as far as the suggestion needs it and they could be."""
+    stamp: str = ""
+    """Which images are in the group: what a decision about all of them posts back."""
+    outcome: Forecast | None = None
     """Of the merge that can be had with one click; None if the group wants a closer look."""
     words: str = ""
     """Why they belong together."""
@@ -77,17 +80,20 @@ def families(groups: Sequence[Group], look: bool = False) -> list[Family]:
     images = {group.pk: [member.image for member in group.shown] for group in groups}
     every = {image.pk: image for shown in images.values() for image in shown}
     facts = {one.key: one for one in candidates_of(list(every.values()), look)}
-    words = _words(groups, every)
-    return [_family(group, images[group.pk], facts, words.get(group.pk, ""), look) for group in groups]
+    words, stamp = _words(groups, every), stamps(group.pk for group in groups)
+    found = [_family(group, images[group.pk], facts, look) for group in groups]
+    for family in found:
+        family.words, family.stamp = words.get(family.group.pk, ""), stamp.get(family.group.pk, "")
+    return found
 
 
-def _family(group: Group, images: list[Image], facts: dict[int, Candidate], words: str, look: bool) -> Family:
+def _family(group: Group, images: list[Image], facts: dict[int, Candidate], look: bool) -> Family:
     whole = group.centre_id if group.grade == Grade.CONTAINS else None
     candidates = [replace(facts[image.pk], whole=image.pk == whole) for image in images]
     suggestion = suggest(candidates, group.grade)
     ordered = _in_order(images, suggestion, group)
-    family = Family(group, ordered, suggestion, look or suggestion.keep_all, words=words)
-    if family.best is not None and group.size == len(images):
+    family = Family(group, ordered, suggestion, look or suggestion.keep_all)
+    if family.best is not None and group.size == len(images) and all(one.looked for one in candidates):
         family.outcome = foresee(ordered[0], ordered[1:], candidates)
     return family
 
@@ -154,10 +160,12 @@ class Comparison:
     looks: list[Look]
     facts: list[Fact]
     suggestion: Suggestion
-    outcome: Outcome | None
+    outcome: Forecast | None
     hidden: int = 0
     """Members that are shown on demand."""
     pairs: dict[tuple[int, int], Pair] = field(default_factory=dict)
+    stamp: str = ""
+    """As of a Family."""
 
     @property
     def columns(self) -> int:
@@ -176,14 +184,16 @@ class Comparison:
 
 def compare(group: Group, every: bool = False) -> Comparison:
     """``every``: all members (at most MOST) instead of the best AT_ONCE. Looks at the pictures: about 0.1 s each."""
-    images = group.candidates()[:MOST]
+    members = group.candidates()
+    images = members[:MOST]
     whole = group.centre_id if group.grade == Grade.CONTAINS else None
     candidates = candidates_of(images, group.grade == Grade.SAME, whole)
     suggestion = suggest(candidates, group.grade)
     ordered = _in_order(images, suggestion, group)
     shown = ordered if every else ordered[:AT_ONCE]
     pairs = {(pair.low_id, pair.high_id): pair for pair in Pair.objects.active().among([i.pk for i in shown])}
-    comparison = Comparison(group, [], [], suggestion, None, len(ordered) - len(shown), pairs)
+    seen = stamp(image.pk for image in members)
+    comparison = Comparison(group, [], [], suggestion, None, len(ordered) - len(shown), pairs, seen)
     comparison.looks = [_look(image, shown, comparison) for image in shown]
     comparison.facts = _facts(shown, {one.key: one for one in candidates})
     if suggestion.best is not None:
@@ -191,7 +201,7 @@ def compare(group: Group, every: bool = False) -> Comparison:
     return comparison
 
 
-def foresee_in(group: Group, keep: str, drop: Sequence[str]) -> Outcome | None:
+def foresee_in(group: Group, keep: str, drop: Sequence[str]) -> Forecast | None:
     """What merging these members (ids as text) would do; None if the choice is not complete, or not of this group."""
     images = {str(image.pk): image for image in group.candidates()}
     chosen = [images[pk] for pk in dict.fromkeys(drop) if pk in images and pk != keep]
@@ -231,7 +241,7 @@ _BORDERS = {True: "yes", False: "none", None: ""}
 
 
 def _compression(one: Candidate) -> str:
-    return "without loss" if one.lossless else f"{8 * one.bytes / (one.width * one.height):.1f} bits a pixel"
+    return "without loss" if one.lossless else one.compression
 
 
 def _with_words(images: Sequence[Image]) -> list[Image]:

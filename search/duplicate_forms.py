@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,12 @@ from django.db.models import Exists, F, Max, OuterRef, Q, Sum
 from django.http import QueryDict
 
 from gallery.models import User
-from gallery.paging import BIGINT, NUMBER, CursorError
 from search.engines._base import Grade
+from search.groups import CHANGED
 from search.merge import MergeError
 from search.models import Group, GroupMember, Resolution
-from search.models.duplicates import GroupQuerySet
-from search.rules import Outcome, Plan, RuleError, Skip, plan, rules
+from search.models.duplicates import GroupQuerySet, numbers_in
+from search.rules import Plan, RuleError, Run, Skip, plan, rules
 
 GRADES = {"same": Grade.SAME, "part": Grade.CONTAINS, "like": Grade.LOOKS_LIKE}
 SORTS: dict[str, tuple[str, Any]] = {
@@ -29,8 +28,6 @@ SORTS: dict[str, tuple[str, Any]] = {
 """{sort: (label, key, the largest first)}"""
 AT_LEAST = (2, 3, 5, 10)
 MEGAPIXELS = (0, 1, 4, 12)
-_BROKEN = "This page address is broken. Start again from the first page."
-CHANGED = "This group has changed since the page was shown. Look at it again before you decide."
 
 
 @dataclass(frozen=True)
@@ -110,21 +107,13 @@ class Sieve:
         return groups.annotate(key=SORTS[self.sort][1])
 
     def _beyond(self, groups: Any, cursor: str, forward: bool = True) -> Any:
-        key, pk = _parsed(cursor)
+        key, pk = numbers_in(cursor, 2)
         way = "lt" if forward else "gt"
         return groups.filter(Q(**{f"key__{way}": key}) | Q(key=key, **{f"pk__{way}": pk}))
 
 
 def _one_of(value: str, choices: tuple[str, ...]) -> str:
     return value if value in choices else choices[0]
-
-
-def _parsed(cursor: str) -> tuple[int, int]:
-    parts = cursor.split(".")
-    values = [int(part) for part in parts if NUMBER.fullmatch(part)]
-    if len(parts) != 2 or len(values) != 2 or any(abs(value) > BIGINT for value in values):
-        raise CursorError(_BROKEN)
-    return values[0], values[1]
 
 
 class MergeForm:
@@ -188,25 +177,16 @@ class RunForm:
     def dropped(self) -> list[int]:
         return [pk for one in self.shown for pk in one.drop]
 
-    def apply(self, by: User) -> Outcome:
+    def apply(self, by: User) -> Run:
         """Plan again, and merge where the plan is still what was shown."""
-        outcome, wanted = Outcome(uuid.uuid4()), {one.group: one for one in self.shown}
+        run, wanted = Run(), {one.group: one for one in self.shown}
         for planned in plan(self.rule.name, Group.objects.filter(pk__in=wanted).order_by("-pk")):
             shown = wanted.pop(planned.group.pk)
-            if isinstance(planned, Plan):
-                why = self._merge(planned, outcome, by) if Shown.of(planned) == shown else CHANGED
+            if isinstance(planned, Skip):
+                run.skipped.append(planned)
+            elif Shown.of(planned) == shown:
+                run.carry_out(planned, self.rule.name, by)
             else:
-                why = planned.why
-            outcome.skipped += [Skip(planned.group, why)] if why else []
+                run.skipped.append(Skip(planned.group, CHANGED))
         self.gone = len(wanted)
-        return outcome
-
-    def _merge(self, planned: Plan, outcome: Outcome, by: User) -> str:
-        """Why it could not be done, or ""."""
-        try:
-            Resolution.objects.merge(planned.keep, planned.drop, by, self.rule.name, outcome.run)
-        except MergeError as error:
-            return str(error)
-        outcome.merged += 1
-        outcome.dropped += len(planned.drop)
-        return ""
+        return run

@@ -17,18 +17,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from gallery.models import Image
 from gallery.pages import refuse, render_page
-from gallery.paging import BIGINT, NUMBER, CursorError
+from gallery.paging import BIGINT, CursorError
 from search.duplicate_forms import RunForm, Shown
 from search.duplicate_views import staff_only, who
 from search.engines._base import Grade
 from search.models import Dismissal, Dropped, Group, Resolution
-from search.rules import Outcome, Plan, RuleError, plan, rules, undo_rule_run
+from search.models.duplicates import id_in
+from search.rules import Plan, RuleError, Run, plan, rules, undo_rule_run
 
 LOOKED_AT = 20
 """Groups of a dry run at once: to look at their pictures takes a few seconds."""
 PAGE = 30
 ELSEWHERE = "Somebody has decided about them meanwhile, or their pictures are gone."
-_BROKEN = "This page address is broken. Start again from the first page."
 
 
 # --- rules
@@ -72,17 +72,17 @@ def apply_rule(request: HttpRequest) -> HttpResponse:
     if request.POST.get("confirmed") != "1":
         room = Image.objects.filter(pk__in=form.dropped).aggregate(room=Sum("bytes"))["room"] or 0
         return render(request, "search/duplicates_confirm.html", {"form": form, "room": room})
-    outcome = form.apply(who(request))
-    _tell(request, outcome, form.gone)
+    done = form.apply(who(request))
+    _tell(request, done, form.gone)
     return redirect(f"{reverse('duplicate_rules')}?rule={form.rule.name}")
 
 
-def _tell(request: HttpRequest, outcome: Outcome, gone: int) -> None:
-    if outcome.merged:
-        pictures = f"{outcome.dropped} picture{' is' if outcome.dropped == 1 else 's are'}"
-        sentence = f"{_groups(outcome.merged)} merged: {pictures} in the trash for {settings.TRASH_DAYS} days."
-        messages.success(request, sentence, extra_tags=reverse("undo_run", args=[outcome.run]))
-    left = Counter(skip.why for skip in outcome.skipped)
+def _tell(request: HttpRequest, done: Run, gone: int) -> None:
+    if done.merged:
+        pictures = f"{done.dropped} picture{' is' if done.dropped == 1 else 's are'}"
+        sentence = f"{_groups(done.merged)} merged: {pictures} in the trash for {settings.TRASH_DAYS} days."
+        messages.success(request, sentence, extra_tags=reverse("undo_run", args=[done.run]))
+    left = Counter(skip.why for skip in done.skipped)
     left[ELSEWHERE] += gone
     for why, count in left.items():
         if count:
@@ -114,7 +114,8 @@ def _groups(count: int) -> str:
 def duplicate_history(request: HttpRequest) -> HttpResponse:
     dismissals = request.GET.get("kind") == "dismissed"
     try:
-        before = _cursor(request.GET.get("after", ""))
+        after = request.GET.get("after", "")
+        before = id_in(after) if after else BIGINT
     except CursorError as error:
         return refuse(request, str(error))
     rows, after = _dismissals(before) if dismissals else _decisions(before)
@@ -125,14 +126,6 @@ def duplicate_history(request: HttpRequest) -> HttpResponse:
         "labels": {rule.name: rule.label for rule in rules().values()},
     }
     return render_page(request, "search/duplicates_history.html", "search/_duplicate_history.html", context)
-
-
-def _cursor(after: str) -> int:
-    if not after:
-        return BIGINT
-    if not NUMBER.fullmatch(after) or not 0 < int(after) <= BIGINT:
-        raise CursorError(_BROKEN)
-    return int(after)
 
 
 def _decisions(before: int) -> tuple[list[Resolution], str]:

@@ -26,6 +26,7 @@ from search.duplicate_forms import AT_LEAST, GRADES, MEGAPIXELS, SORTS, MergeFor
 from search.duplicates import progress, undismiss
 from search.engines._base import Grade
 from search.evidence_views import MODES
+from search.groups import GroupChanged
 from search.merge import MergeError
 from search.models import Dismissal, Group, Resolution, page_of_images, same_bytes
 
@@ -233,7 +234,7 @@ def merge_duplicates(request: HttpRequest, pk: int) -> HttpResponse:
     assert resolution.keep
     names = [one.name for one in resolution.dropped.all()]
     sentence = f"{resolution.keep.name} is kept, {_these(names)} in the trash for {settings.TRASH_DAYS} days."
-    return _done(request, sentence, reverse("undo_merge", args=[resolution.pk]), onward)
+    return _done(request, sentence, reverse("undo_merge", args=[resolution.pk]), onward())
 
 
 def _these(names: list[str]) -> str:
@@ -247,21 +248,33 @@ def dismiss_duplicates(request: HttpRequest, pk: int) -> HttpResponse:
     if group is None:
         return _gone(request)
     onward = _onward(request, group)
-    batch = group.dismiss(who(request))
+    try:
+        batch = group.dismiss(who(request), request.POST.get("shown", ""))
+    except GroupChanged as error:
+        return refuse(request, str(error), 409)
     said = "are no duplicates" if group.grade == Grade.SAME else "all stay"
     sentence = f"These {group.size} pictures {said}: you will not be asked about them again."
-    return _done(request, sentence, reverse("undo_dismissal", args=[batch]), onward)
+    return _done(request, sentence, reverse("undo_dismissal", args=[batch]), onward())
 
 
-def _onward(request: HttpRequest, group: Group) -> str:
-    """Where the reader goes after a decision: the same page of the list, or the next group side by side."""
+def _onward(request: HttpRequest, group: Group) -> Callable[[], str]:
+    """Where the reader goes after a decision: the same page of the list, or the next group side by side.
+
+    Asked before the decision, which takes the group away, and answered after it, which may take the next one as well.
+    """
     sieve = Sieve.of(request.GET)
     if request.GET.get("from") == "list":
         after = request.GET.get("after", "")
-        return f"{reverse('duplicates')}?{sieve.query}" + (f"&after={quote(after)}" if after else "")
+        place = f"{reverse('duplicates')}?{sieve.query}" + (f"&after={quote(after)}" if after else "")
+        return lambda: place
     following = sieve.neighbours(group)[1]
-    place = reverse("duplicate_group", args=[following]) if following else reverse("duplicates")
-    return f"{place}?{sieve.query}"
+
+    def there() -> str:
+        here = following and Group.objects.filter(pk=following, size__gte=2).exists()
+        place = reverse("duplicate_group", args=[following]) if here else reverse("duplicates")
+        return f"{place}?{sieve.query}"
+
+    return there
 
 
 def _done(request: HttpRequest, sentence: str, undo: str, onward: str) -> HttpResponse:

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -21,11 +21,10 @@ from search.engines import get_engine
 from search.engines._base import Grade
 from search.engines.phash import CERTAIN
 from search.fusion import Match
-from search.groups import lock_groups, lock_images, regroup
+from search.groups import CHANGED, GroupChanged, lock_groups, lock_images, regroup, stamp
 from search.live_index import live_index
-from search.models import Dismissal, Examination, Feature, Group, Pair
-from search.query import Query
-from search.retrieval import Found, retrieve
+from search.models import Dismissal, Examination, Feature, Group, GroupMember, Pair
+from search.retrieval import Found, query_of, retrieve
 from search.turned import turned
 
 logger = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def examine(image: Image) -> int:
 
     The search itself holds no lock. An engine that fails is noted, and the image is examined again after an hour.
     """
-    answer = retrieve(Query(image_id=image.pk), AnonymousUser(), limit=MOST, engines=list(ENGINES))
+    answer = retrieve(query_of(image), AnonymousUser(), limit=MOST, engines=list(ENGINES))
     flat = _is_flat(image)
     found = [one for one in answer.found if _is_strong(one.match, flat)]
     late = [name for name in ENGINES if name not in answer.seconds]
@@ -100,9 +99,15 @@ def examine(image: Image) -> int:
         _note(image, "" if not late else " ".join(answer.notices) or "An engine did not answer.")
         if not late:
             _forget_outdated(image)
-        if Pair.objects.touching([image.pk]).exists():
+        if _has_company(image):
             regroup([image.pk])
     return len(kept)
+
+
+def _has_company(image: Image) -> bool:
+    """It is in a pair, or still in the group of a pair that was just forgotten."""
+    grouped = GroupMember.objects.filter(image=image).exists()
+    return grouped or Pair.objects.touching([image.pk]).exists()
 
 
 def examine_missing(wait: bool = False, seconds: float = 3) -> Generator[Image]:
@@ -125,7 +130,7 @@ def examine_missing(wait: bool = False, seconds: float = 3) -> Generator[Image]:
 def _examine_or_note(image: Image) -> None:
     try:
         examine(image)
-    except DatabaseError:
+    except (InterfaceError, OperationalError):  # the database is gone: nothing can be examined, or noted
         raise
     except Exception as error:  # whatever it was: the other images must still get their turn
         logger.exception("Image %s could not be examined", image.pk)
@@ -239,12 +244,25 @@ def dismiss(pairs: Iterable[tuple[int, int]], by: User | None = None) -> uuid.UU
     return batch
 
 
-def dismiss_group(group: Group, by: User | None = None) -> uuid.UUID:
-    """Each part is no part of its whole; of other groups no two are duplicates, whether a pair was found or not."""
-    images = list(group.members.values_list("image", flat=True))
-    found = [(pair.low_id, pair.high_id) for pair in group.pairs()]
-    every = group.grade != Grade.CONTAINS and len(images) <= _MANY
-    return dismiss(combinations(images, 2) if every else found, by)
+def dismiss_group(group: Group, by: User | None = None, shown: str | None = None) -> uuid.UUID:
+    """Each part is no part of its whole; of other groups no two are duplicates, whether a pair was found or not.
+
+    ``shown``: the stamp (search.groups) of what somebody has seen. GroupChanged if the group is not that any more.
+    """
+    with transaction.atomic():
+        images = _members(group)
+        lock_images(images)
+        lock_groups()
+        now = stamp(_members(group))
+        if now != stamp(images) or shown not in (None, now):
+            raise GroupChanged(CHANGED)
+        found = [(pair.low_id, pair.high_id) for pair in group.pairs()]
+        every = group.grade != Grade.CONTAINS and len(images) <= _MANY
+        return dismiss(combinations(images, 2) if every else found, by)
+
+
+def _members(group: Group) -> list[int]:
+    return list(group.members.values_list("image", flat=True))
 
 
 def undismiss(dismissals: QuerySet[Dismissal] | uuid.UUID) -> int:

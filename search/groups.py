@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,6 +19,28 @@ from search.models import Examination, Group, GroupMember, Pair
 
 GROUPS_LOCK = 7345
 """Who changes groups holds it until the commit. Rows of images are locked before it, never after."""
+
+
+CHANGED = "This group has changed since the page was shown. Look at it again before you decide."
+_later: ContextVar[set[int] | None] = ContextVar("later", default=None)
+"""Images around which ``regrouped_once`` regroups when it ends; None outside it."""
+
+
+class GroupChanged(ValueError):
+    """It is not what somebody has seen: a sentence for the reader."""
+
+
+def stamps(groups: Iterable[int]) -> dict[int, str]:
+    """{group: which images are in it, short enough for a page to post back}. One query."""
+    members: dict[int, list[int]] = defaultdict(list)
+    rows = GroupMember.objects.filter(group__in=set(groups)).order_by("group", "image").values_list("group", "image")
+    for group, image in rows:
+        members[group].append(image)
+    return {group: stamp(images) for group, images in members.items()}
+
+
+def stamp(images: Iterable[int]) -> str:
+    return hashlib.sha256(",".join(map(str, sorted(images))).encode()).hexdigest()[:16]
 
 
 def lock_images(images: Iterable[int]) -> dict[int, Image]:
@@ -128,6 +153,19 @@ def _write(grade: Grade, old: dict[int, Cluster], new: list[Cluster]) -> None:
 
 
 # --- what happens to images
+@contextmanager
+def regrouped_once() -> Iterator[None]:
+    """Many images go to the trash, or come back: in one transaction, and with one look at the groups at its end."""
+    touched: set[int] = set()
+    with transaction.atomic():
+        before = _later.set(touched)
+        try:
+            yield
+        finally:
+            _later.reset(before)
+        _regroup_paired(touched)
+
+
 def regroup_trashed(image: Image) -> None:
     """Inside the transaction of the trash. An image in no pair costs one query."""
     Examination.objects.filter(image=image).delete()  # its features go too: it is looked at again when it comes back
@@ -135,8 +173,17 @@ def regroup_trashed(image: Image) -> None:
 
 
 def regroup_restored(image: Image) -> None:
-    if Pair.objects.touching([image.pk]).exists():
-        regroup([image.pk])
+    later = _later.get()
+    if later is None:
+        _regroup_paired({image.pk})
+    else:
+        later.add(image.pk)
+
+
+def _regroup_paired(images: set[int]) -> None:
+    """Images in no pair cost one query, and no lock."""
+    if images and Pair.objects.touching(images).exists():
+        regroup(images)
 
 
 def regroup_deleted(image: Image) -> None:

@@ -13,7 +13,7 @@ _STRONGER = 1.5
 """The same for bits a pixel. Saving a copy again with a higher quality adds bits and no detail, but seldom so many."""
 _EFFICIENT = {"JPEG": 1.0, "WEBP": 1.4, "HEIF": 2.0, "AVIF": 2.0}
 """A bit of these formats holds so much more than one of a JPEG."""
-_ENLARGED, _BORDERS, _SIZE, _COMPRESSION, _LOSSLESS, _DATE = 8.0, 5.0, 4.0, 2.0, 1.5, 1.0
+_ENLARGED, _COLOURS, _BORDERS, _SIZE, _COMPRESSION, _LOSSLESS, _DATE = 8.0, 6.0, 5.0, 4.0, 2.0, 1.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,14 @@ class Candidate:
     format: str
     """As Pillow names it: "JPEG"."""
     lossless: bool = False
+    looked: bool = True
+    """The picture itself was looked at: else it may have borders, or be only enlarged, and nobody knows."""
     borders: bool | None = None
     """Plain borders or bars around the picture; None if nobody looked."""
+    grey: bool | None = None
+    """It shows no colours; None if nobody looked."""
+    differs: bool = False
+    """It shows something else in places than another candidate: words on one of them, a piece painted over."""
     enlarged: bool = False
     """It has more pixels than another candidate, but no more detail."""
     whole: bool = False
@@ -51,7 +57,15 @@ class Candidate:
     @property
     def bits(self) -> float:
         """Bits a pixel, as a JPEG would need them."""
-        return 8 * self.bytes / (self.width * self.height) * _EFFICIENT.get(self.format, 1.0)
+        return self._bits * _EFFICIENT.get(self.format, 1.0)
+
+    @property
+    def compression(self) -> str:
+        return f"{self._bits:.1f} bits a pixel"
+
+    @property
+    def _bits(self) -> float:
+        return 8 * self.bytes / (self.width * self.height)
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Suggestion:
     reasons: dict[int, list[Reason]] = field(default_factory=dict)
     """{key: reasons for and against keeping it}"""
     clear: bool = False
-    """Something speaks for the best, nothing against it, and nothing for another one: a rule may follow."""
+    """All were looked at; something speaks for the best, nothing against it, nothing for another: a rule may follow."""
     sentence: str = ""
     """What is suggested, in words."""
 
@@ -95,8 +109,10 @@ def suggest(candidates: Sequence[Candidate], grade: int) -> Suggestion:
     order = sorted(weights, key=lambda key: (key not in wholes, -round(weights[key], 6), key))
     if grade != Grade.SAME or len(order) < 2:
         return Suggestion(None, True, order, reasons, False, _KEEP_ALL.get(grade, "There is nothing to choose."))
-    clear = _is_clear(reasons, order[0])
-    return Suggestion(order[0], False, order, reasons, clear, _sentence(reasons[order[0]], clear))
+    looked = all(one.looked for one in candidates)
+    clear = looked and _is_clear(reasons, order[0])
+    sentence = _sentence(reasons[order[0]], clear) + ("" if looked else " Not all of them were looked at.")
+    return Suggestion(order[0], False, order, reasons, clear, sentence)
 
 
 _KEEP_ALL: dict[int, str] = {
@@ -107,6 +123,10 @@ _KEEP_ALL: dict[int, str] = {
 
 def _reasons(one: Candidate, others: list[Candidate]) -> list[Reason]:
     found = [*_views(one, others), *_sizes(one, others), *_borders(one, others), *_compression(one, others)]
+    found += _colours(one, others)
+    if one.differs:
+        # Which of them was altered no figure tells: a person must look, and no rule decides.
+        found.append(Reason("-", "not the same everywhere: look closer", 0))
     if one.format == "GIF" and any(other.format != "GIF" for other in others):
         # Both signs: it may be a bad copy or the only one that moves, which no figure here tells.
         found += [Reason("-", "a GIF has 256 colours at most", -_LOSSLESS), Reason("+", "a GIF may be an animation")]
@@ -149,6 +169,14 @@ def _borders(one: Candidate, others: list[Candidate]) -> list[Reason]:
     return []
 
 
+def _colours(one: Candidate, others: list[Candidate]) -> list[Reason]:
+    if one.grey and any(other.grey is False for other in others):
+        return [Reason("-", "without colours", -_COLOURS)]
+    if one.grey is False and any(other.grey for other in others):
+        return [Reason("+", "in colour", _COLOURS)]
+    return []
+
+
 def _compression(one: Candidate, others: list[Candidate]) -> list[Reason]:
     """Only against copies of about the same size: a small one always has more bits a pixel."""
     peers = [other for other in others if max(one.longest, other.longest) < _LARGER * min(one.longest, other.longest)]
@@ -158,14 +186,10 @@ def _compression(one: Candidate, others: list[Candidate]) -> list[Reason]:
     if one.lossless or not lossy:
         return []
     if one.bits * _STRONGER < max(lossy):
-        return [Reason("-", f"stronger compression: {_bits(one)} bits a pixel", -_COMPRESSION)]
+        return [Reason("-", f"stronger compression: {one.compression}", -_COMPRESSION)]
     if one.bits > min(lossy) * _STRONGER:
-        return [Reason("+", f"less compression: {_bits(one)} bits a pixel", _COMPRESSION)]
+        return [Reason("+", f"less compression: {one.compression}", _COMPRESSION)]
     return []
-
-
-def _bits(one: Candidate) -> str:
-    return f"{8 * one.bytes / (one.width * one.height):.1f}"
 
 
 def _is_clear(reasons: dict[int, list[Reason]], best: int) -> bool:
@@ -176,6 +200,8 @@ def _is_clear(reasons: dict[int, list[Reason]], best: int) -> bool:
 
 
 def _sentence(reasons: list[Reason], clear: bool) -> str:
+    if any(reason.words.startswith("not the same") for reason in reasons):
+        return "They are not the same everywhere: look at both before you choose."
     good = [reason.words for reason in sorted(reasons, key=lambda reason: -reason.weight) if reason.sign == "+"]
     bad = [reason.words for reason in reasons if reason.sign == "-"]
     if not good and not bad:

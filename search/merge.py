@@ -1,7 +1,8 @@
 """One image is kept and gets what people said of the others; the others go to the trash. And all of it back.
 
 Words are copied, not moved: a dropped image comes out of the trash with everything that it had. Each copy is noted in
-``Resolution.given``, with what it looked like, so that undoing leaves alone what somebody has changed since.
+``Resolution.given``, with what it looked like, so that undoing leaves alone what somebody has changed since. What the
+kept image had only by an earlier copy is noted as well: it stays until the last image that had it goes back.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Opinion, User
-from search.groups import lock_images
+from search.groups import lock_images, regrouped_once
 from search.models import Dropped, Resolution
 
 Given = dict[str, Any]
 """JSON: {"model", "pk", "from": id of the dropped image, "words", and either "values" of a row that was added, or
-"field", "before" and "after" of one that was changed}"""
+"field", "before" and "after" of one that was changed, or neither: a claim to what another image had given already.
+Of captions and texts also "text": what was handed on}"""
 
 PERSON = "person"
 _MODELS: dict[str, type[models.Model]] = {
@@ -33,15 +36,16 @@ class MergeError(ValueError):
 
 def merge(keep: Image, drop: list[Image], by: User | None, rule: str, run: uuid.UUID | None) -> Resolution:
     """See Resolution.objects.merge."""
-    with transaction.atomic():
+    with regrouped_once():
         here = lock_images([keep.pk, *(image.pk for image in drop)])
         _check(keep, drop, here)
         kept, dropped = here[keep.pk], [here[image.pk] for image in drop]
-        given = [entry for image in dropped for entry in _give(image, kept)]
+        given = _handed_on(dropped, kept)
         resolution = Resolution.objects.create(keep=kept, rule=rule, run=run, by=by, given=given)
         for image in dropped:
-            Dropped.objects.create(resolution=resolution, image=image, sha256=image.sha256, name=image.name)
             image.trash()
+            facts = {"sha256": image.sha256, "name": image.name, "trashed_at": image.trashed_at}
+            Dropped.objects.create(resolution=resolution, image=image, **facts)
     return resolution
 
 
@@ -60,18 +64,40 @@ def _check(keep: Image, drop: list[Image], here: dict[int, Image]) -> None:
 
 
 # --- handing on
-def _give(source: Image, target: Image) -> Iterator[Given]:
-    """Copy what people said of one image to another, and yield what was copied."""
+def _handed_on(sources: list[Image], target: Image) -> list[Given]:
+    """Copy what people said of the images to another, and note what was copied."""
+    standing = Resolution.objects.standing().filter(keep=target).order_by("pk")
+    known = [entry for given in standing.values_list("given", flat=True) for entry in given]
+    found: list[Given] = []
+    for source in sources:
+        found += [entry | {"from": source.pk} for entry in _give(source, target, [*known, *found])]
+    return found
+
+
+def _give(source: Image, target: Image, known: list[Given]) -> Iterator[Given]:
+    """``known``: what others have given. What is there, but not given, is the image's own and needs no claim."""
     for entry in (*_tags(source, target), *_sources(source, target), *_texts(source, target), *_date(source, target)):
-        yield entry | {"from": source.pk}
+        if not _is_claim(entry) or any(_meets(entry, other) for other in known):
+            yield entry
+
+
+def _is_claim(entry: Given) -> bool:
+    return "values" not in entry and "field" not in entry
+
+
+def _meets(claim: Given, gift: Given) -> bool:
+    """That is what the claim is about."""
+    same = (claim["model"], claim["pk"]) == (gift["model"], gift["pk"])
+    return same and not _is_claim(gift) and claim.get("text", "") in gift.get("text", "")
 
 
 def _tags(source: Image, target: Image) -> Iterator[Given]:
     for given in source.image_tags.filter(state=Opinion.ACCEPTED).select_related("tag"):
         mine = list(target.image_tags.filter(tag=given.tag))
-        if any(one.state != Opinion.SUGGESTED for one in mine):
-            continue  # there already; or a person said that it does not fit
         words = f"tag “{given.tag}”"
+        if any(one.state != Opinion.SUGGESTED for one in mine):  # there; or a person said that it does not fit
+            yield from (_claim(one, words) for one in mine if one.state == Opinion.ACCEPTED)
+            continue
         same = next((one for one in mine if one.origin == given.origin), None)
         if same:
             yield _change(same, "state", Opinion.ACCEPTED.value, words)
@@ -82,10 +108,11 @@ def _tags(source: Image, target: Image) -> Iterator[Given]:
 
 def _sources(source: Image, target: Image) -> Iterator[Given]:
     for given in source.sources.all():
-        if target.sources.filter(kind=given.kind, address=given.address).exists():
+        words = f"source {given.title or given.address}"
+        if mine := target.sources.filter(kind=given.kind, address=given.address).first():
+            yield _claim(mine, words)
             continue
         values = {name: getattr(given, name) for name in ("kind", "address", "title", "author", "licence")}
-        words = f"source {given.title or given.address}"
         yield _add(ImageSource, target, words, values, first_seen=given.first_seen, by_id=given.by_id)
 
 
@@ -93,7 +120,8 @@ def _texts(source: Image, target: Image) -> Iterator[Given]:
     for model, name in ((Caption, "caption"), (OcrText, "text")):
         for given in model.objects.filter(image=source, state=Opinion.ACCEPTED).order_by("pk"):
             mine = {one.origin: one for one in model.objects.filter(image=target)}
-            yield from _text(model, target, given, mine, f"{name} “{given.text[:60]}”")
+            for entry in _text(model, target, given, mine, f"{name} “{given.text[:60]}”"):
+                yield entry | {"text": given.text}
 
 
 def _text(model: Any, target: Image, given: Any, mine: dict[str, Any], words: str) -> Iterator[Given]:
@@ -102,23 +130,37 @@ def _text(model: Any, target: Image, given: Any, mine: dict[str, Any], words: st
     if like:
         if all(one.state == Opinion.SUGGESTED for one in like):
             yield _change(like[0], "state", Opinion.ACCEPTED.value, words)
+        else:
+            yield from (_claim(one, words) for one in like if one.state == Opinion.ACCEPTED)
     elif given.origin not in mine or PERSON not in mine:
         origin = given.origin if given.origin not in mine else PERSON
         values = {"origin": origin, "text": given.text, "state": given.state}
         yield _add(model, target, words, values, confidence=given.confidence)
-    elif mine[PERSON].state == Opinion.ACCEPTED and given.text not in mine[PERSON].text:
-        yield _change(mine[PERSON], "text", f"{mine[PERSON].text}\n{given.text}", words)
+    elif mine[PERSON].state == Opinion.ACCEPTED:
+        if given.text in mine[PERSON].text:
+            yield _claim(mine[PERSON], words)
+        else:
+            yield _change(mine[PERSON], "text", f"{mine[PERSON].text}\n{given.text}", words)
 
 
 def _date(source: Image, target: Image) -> Iterator[Given]:
-    if source.taken_at and not target.taken_at:
-        yield _change(target, "taken_at", source.taken_at.isoformat(), f"date {source.taken_at:%Y-%m-%d}")
+    if not source.taken_at:
+        return
+    words = f"date {source.taken_at:%Y-%m-%d}"
+    if not target.taken_at:
+        yield _change(target, "taken_at", source.taken_at.isoformat(), words)
         target.refresh_from_db(fields=["taken_at"])
+    elif source.taken_at == target.taken_at:
+        yield _claim(target, words)
 
 
 def _add(model: Any, target: Image, words: str, values: dict[str, Any], **more: Any) -> Given:
     row = model.objects.create(image=target, **values, **more)
     return {"model": model.__name__, "pk": row.pk, "values": values, "words": words}
+
+
+def _claim(row: models.Model, words: str) -> Given:
+    return {"model": type(row).__name__, "pk": row.pk, "words": words}
 
 
 def _change(row: models.Model, field: str, after: Any, words: str) -> Given:
@@ -137,26 +179,61 @@ def _change(row: models.Model, field: str, after: Any, words: str) -> Given:
 # --- and back
 def undo(resolution: Resolution) -> list[str]:
     """See Resolution.undo."""
-    with transaction.atomic():
-        now = Resolution.objects.select_for_update().filter(pk=resolution.pk).first()
-        if now is None or now.undone_at:
-            raise MergeError("This was undone already.")
-        dropped = list(now.dropped.order_by("pk"))
+    with regrouped_once():
+        dropped = list(Dropped.objects.filter(resolution=resolution).order_by("pk"))
         wanted = [one.image_id for one in dropped if one.image_id is not None]
-        # Locked, in the order in which everybody locks: none can be purged between here and its restoring.
-        back = list(Image.objects.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True))
-        here = {image.pk for image in back}
-        gone = [one.name for one in dropped if one.image_id not in here]
+        # Images before decisions, as a merge and a purge do: none can be purged between here and its restoring, and
+        # nothing is handed on to the kept one meanwhile.
+        images = Image.objects.filter(Q(pk__in=wanted) | Q(pk=resolution.keep_id)).order_by("pk")
+        here = {image.pk: image for image in images.select_for_update(no_key=True)}
+        now, *others = _locked(resolution)
+        missing = {one.image_id or -one.pk: why for one in dropped if (why := _missing(one, here))}
+        back = [here[pk] for pk in wanted if pk not in missing]
         if not back:
-            raise MergeError(f"{_list(gone)} cannot come back: the trash was emptied meanwhile.")
-        for entry in reversed(now.given):
-            if entry["from"] in here:  # what came from a purged image is nowhere else any more
-                _take_back(entry)
+            raise MergeError(" ".join(_shortened(list(missing.values()))))
+        _take_all_back(now, others, {image.pk for image in back})
         for image in back:
             image.restore()
-        Resolution.objects.filter(pk=now.pk).update(undone_at=Now())
+        Resolution.objects.filter(pk=now.pk).update(undone_at=Now(), given=now.given)
     resolution.refresh_from_db()
-    return [f"{name} cannot come back: it was purged. What the kept picture got from it stays there." for name in gone]
+    return [f"{why} What the kept picture got from it stays there." for why in missing.values()]
+
+
+def _locked(resolution: Resolution) -> list[Resolution]:
+    """This decision as it is now, then the others that stand for the same kept image."""
+    mine = Q(pk=resolution.pk)
+    alike = mine | Q(keep=resolution.keep_id) if resolution.keep_id else mine
+    found = list(Resolution.objects.standing().filter(alike).order_by("pk").select_for_update(no_key=True))
+    if resolution.pk not in [one.pk for one in found]:
+        raise MergeError("This was undone already.")
+    return sorted(found, key=lambda one: one.pk != resolution.pk)
+
+
+def _missing(dropped: Dropped, here: dict[int, Image]) -> str:
+    """Why it does not come back, or ""."""
+    image = here.get(dropped.image_id or 0)
+    if image is None:
+        return f"{dropped.name} cannot come back: it was purged."
+    if image.trashed_at and dropped.trashed_at and image.trashed_at != dropped.trashed_at:
+        return f"{dropped.name} stays in the trash: it was put there again since."
+    return ""
+
+
+def _take_all_back(now: Resolution, others: list[Resolution], back: set[int]) -> None:
+    """What came from these images; unless one that does not go back has it too, which is the giver from then on."""
+    claims = [(one, entry) for one in (now, *others) for entry in one.given if _is_claim(entry)]
+    standing = [(one, entry) for one, entry in claims if one.pk != now.pk or entry["from"] not in back]
+    for entry in reversed(now.given):
+        if _is_claim(entry) or entry["from"] not in back:  # what came from a purged image is nowhere else any more
+            continue
+        heir = next(((one, claim) for one, claim in standing if _meets(claim, entry)), None)
+        if heir is None:
+            _take_back(entry)
+        else:
+            one, claim = heir
+            claim.update({key: value for key, value in entry.items() if key not in ("from", "words")})
+            if one.pk != now.pk:
+                Resolution.objects.filter(pk=one.pk).update(given=one.given)
 
 
 def _take_back(entry: Given) -> None:
@@ -168,5 +245,5 @@ def _take_back(entry: Given) -> None:
         rows.filter(**{entry["field"]: entry["after"]}).update(**{entry["field"]: entry["before"]})
 
 
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _shortened(sentences: list[str]) -> list[str]:
+    return sentences[:5] + ([f"And {len(sentences) - 5} more."] if len(sentences) > 5 else [])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gallery.models import Image, ImageTag, Opinion, User
-from search.candidates import candidates_of
+from search.candidates import LOOKED_AT, candidates_of
 from search.engines._base import Grade
 from search.keep_best import Candidate, suggest
 from search.merge import MergeError
@@ -37,16 +37,26 @@ class Skip:
 
 
 @dataclass
-class Outcome:
+class Run:
     """What a run did."""
 
-    run: uuid.UUID
+    run: uuid.UUID = field(default_factory=uuid.uuid4)
     merged: int = 0
     """Groups that were resolved."""
     dropped: int = 0
     """Images that went to the trash."""
     skipped: list[Skip] = field(default_factory=list)
     """Groups that the rule left alone, or that somebody changed between the plan and its application."""
+
+    def carry_out(self, planned: Plan, rule: str, by: User | None) -> None:
+        """Merge as it was planned; what cannot be merged is skipped with its reason."""
+        try:
+            Resolution.objects.merge(planned.keep, planned.drop, by, rule, self.run)
+        except MergeError as error:
+            self.skipped.append(Skip(planned.group, str(error)))
+        else:
+            self.merged += 1
+            self.dropped += len(planned.drop)
 
 
 class _NotDecided(Exception):
@@ -64,8 +74,10 @@ class Rule:
     """For people: "Keep the largest"."""
     description: str
     """When it applies, in a sentence."""
-    choose: Callable[[list[Image]], Choice] = field(repr=False)
-    """From the images of a group of the same picture; _NotDecided says why not."""
+    choose: Callable[[list[Image], list[Candidate]], Choice] = field(repr=False)
+    """From the images of a group of the same picture, all of them looked at; _NotDecided says why not."""
+    same_tags: bool = True
+    """It leaves groups alone whose images have different tags."""
 
 
 def rules() -> dict[str, Rule]:
@@ -79,14 +91,15 @@ def plan(rule: str, groups: Iterable[Group]) -> Iterator[Plan | Skip]:
     return (_plan(chosen, group) for group in groups)
 
 
-def apply(rule: str, groups: Iterable[Group], by: User | None = None) -> Outcome:
+def apply(rule: str, groups: Iterable[Group], by: User | None = None) -> Run:
     """Do it: one Resolution for each group that the rule decides. A group that fails is skipped with its reason."""
-    outcome = Outcome(uuid.uuid4())
+    run = Run()
     for planned in plan(rule, groups):
-        skip = planned if isinstance(planned, Skip) else _applied(planned, rule, outcome, by)
-        if skip:
-            outcome.skipped.append(skip)
-    return outcome
+        if isinstance(planned, Plan):
+            run.carry_out(planned, rule, by)
+        else:
+            run.skipped.append(planned)
+    return run
 
 
 def undo_rule_run(run: uuid.UUID) -> list[str]:
@@ -120,12 +133,28 @@ def _plan(rule: Rule, group: Group) -> Plan | Skip:
     if len(images) < 2:
         return Skip(group, "Somebody else has resolved this group.")
     try:
-        key, reasons = rule.choose(images)
+        if rule.same_tags:
+            _require_equal_tags(images)
+        key, reasons = rule.choose(images, _looked_at(images))
         _require_proof(key, images)
     except _NotDecided as why:
         return Skip(group, str(why))
     keep = next(image for image in images if image.pk == key)
     return Plan(group, keep, [image for image in images if image.pk != key], reasons)
+
+
+def _looked_at(images: list[Image]) -> list[Candidate]:
+    """A rule that has not seen a picture might keep an enlarged copy, and drop what it was made from."""
+    if any(image.state != Image.State.READY for image in images):
+        raise _NotDecided("Not all of them are prepared: try again later.")
+    if len(images) > LOOKED_AT:
+        raise _NotDecided(f"There are more than {LOOKED_AT}: look at them yourself.")
+    candidates = candidates_of(images)
+    if not all(one.looked for one in candidates):
+        raise _NotDecided("Not all of them could be looked at: try again later.")
+    if any(one.differs for one in candidates):
+        raise _NotDecided("They are not the same everywhere: look at them yourself.")
+    return candidates
 
 
 def _require_proof(key: int, images: list[Image]) -> None:
@@ -135,21 +164,9 @@ def _require_proof(key: int, images: list[Image]) -> None:
         raise _NotDecided("Not each of them was compared with the best: look at them yourself.")
 
 
-def _applied(planned: Plan, rule: str, outcome: Outcome, by: User | None) -> Skip | None:
-    try:
-        Resolution.objects.merge(planned.keep, planned.drop, by, rule, outcome.run)
-    except MergeError as error:
-        return Skip(planned.group, str(error))
-    outcome.merged += 1
-    outcome.dropped += len(planned.drop)
-    return None
-
-
 # --- the rules
-def _largest(images: list[Image]) -> Choice:
-    _require_equal_tags(images)
-    candidates = sorted(candidates_of(images), key=lambda one: -one.width * one.height)
-    best, second = candidates[:2]
+def _largest(images: list[Image], candidates: list[Candidate]) -> Choice:
+    best, second = sorted(candidates, key=lambda one: -one.width * one.height)[:2]
     if best.width * best.height == second.width * second.height:
         raise _NotDecided(f"Two of them are equally large ({best.size}).")
     if best.enlarged:
@@ -157,17 +174,17 @@ def _largest(images: list[Image]) -> Choice:
     return best.key, [f"largest: {best.size} against {second.size}"]
 
 
-def _oldest(images: list[Image]) -> Choice:
-    _require_equal_tags(images)
+def _oldest(images: list[Image], candidates: list[Candidate]) -> Choice:
     first = min(images, key=lambda image: image.pk)
     larger = max(images, key=lambda image: image.pixels)
     if larger.pixels > first.pixels:
         raise _NotDecided(f"One that came later is larger: {larger.width} × {larger.height}.")
+    if next(one for one in candidates if one.key == first.pk).enlarged:
+        raise _NotDecided("The first was only enlarged: it has no more detail than a smaller one.")
     return first.pk, [f"in the gallery since {first.added_at:%Y-%m-%d}"]
 
 
-def _suggested(images: list[Image]) -> Choice:
-    candidates: list[Candidate] = candidates_of(images)
+def _suggested(images: list[Image], candidates: list[Candidate]) -> Choice:
     suggestion = suggest(candidates, Grade.SAME)
     if not suggestion.clear or suggestion.best is None:
         raise _NotDecided("The reasons do not agree, or there are none.")
@@ -195,7 +212,8 @@ _RULES = (
     Rule(
         "oldest",
         "Keep the first that came",
-        "When all show the same picture, none has other tags, and none that came later is larger.",
+        "When all show the same picture, none has other tags, none that came later is larger, and the first was not "
+        "enlarged.",
         _oldest,
     ),
     Rule(
@@ -203,5 +221,6 @@ _RULES = (
         "Keep what is suggested",
         "When all show the same picture and all reasons speak for one of them. Tags are handed on.",
         _suggested,
+        same_tags=False,
     ),
 )

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from gallery.pictures import Picture
-from search.borders import WHOLE, Box, inner_boxes
+from search.borders import CUT_OUT, WHOLE, Box, inner_boxes
 from search.engines._base import Engine, Grade, Hit, Probe
 from search.indexes._base import VectorIndex
 
@@ -109,7 +109,8 @@ class PHash(Engine):
 
 def _hit(probe: Probe, image_id: int, distance: int, row: int) -> Hit:
     certain = distance <= CERTAIN and probe.may_be_certain
-    grade = Grade.SAME if certain else Grade.LOOKS_LIKE
+    whole = Grade.CONTAINS if CUT_OUT in probe.names[row] else Grade.SAME
+    grade = whole if certain else Grade.LOOKS_LIKE
     evidence = {"distance": distance, "bits": BITS, "how": probe.names[row]}
     return Hit(image_id, 1 - distance / UNRELATED / 2, grade, certain, evidence)
 

@@ -7,22 +7,20 @@ pairs (search/duplicates.py) and can always be made again; only images outside t
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Value
+from django.db.models.functions import JSONArray, JSONObject, Now
 
 from gallery.models import Image, ImageQuerySet, ImageSource, User
 from gallery.paging import BIGINT, NUMBER, CursorError
 from search.engines import all_engines
 from search.engines._base import Grade
+from search.models.resolutions import Resolution
 from search.turned import turned
-
-if TYPE_CHECKING:
-    from search.keep_best import Suggestion
 
 GRADES = [(grade.value, grade.label) for grade in (Grade.SAME, Grade.CONTAINS, Grade.LOOKS_LIKE)]
 SHOWN = 12
@@ -122,12 +120,6 @@ class Sight:
         return "; ".join(engines[name].explain(seen) for name, seen in self.evidence.items() if name in engines)
 
 
-class DismissalQuerySet(models.QuerySet["Dismissal"]):
-    def of(self, one: Image, other: Image) -> Dismissal | None:
-        low, high = sorted((one.sha256, other.sha256))
-        return self.filter(low_sha256=low, high_sha256=high).first()
-
-
 class Dismissal(models.Model):
     """ "Not a duplicate": kept by content, so that neither a new index nor a purge and a new import forget it."""
 
@@ -137,8 +129,6 @@ class Dismissal(models.Model):
     at = models.DateTimeField(db_default=Now())
     batch = models.UUIDField(default=uuid.uuid4, db_index=True)
     """What was dismissed by one click, and is undone by one."""
-
-    objects = DismissalQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -192,7 +182,7 @@ class GroupQuerySet(models.QuerySet["Group"]):
 
         CursorError if the cursor makes no sense.
         """
-        rows = self.filter(pk__lt=_cursor(after)) if after else self
+        rows = self.filter(pk__lt=id_in(after)) if after else self
         found = list(rows.with_shown()[: size + 1])
         return found[:size], str(found[size - 1].pk) if len(found) > size else ""
 
@@ -254,17 +244,14 @@ class Group(models.Model):
             pairs = pairs.filter(whole=self.centre_id)
         return pairs.select_related("low", "high").order_by("low", "high")
 
-    def suggestion(self) -> Suggestion:
-        """Which to keep, and why. Reads thumbnails of its members: for a group that somebody looks at."""
-        from search.candidates import suggestion_of
+    def dismiss(self, by: User | None = None, shown: str | None = None) -> uuid.UUID:
+        """ "These are no duplicates", for ever and for every pair of them. Returns the batch for ``undismiss``.
 
-        return suggestion_of(self)
-
-    def dismiss(self, by: User | None = None) -> uuid.UUID:
-        """ "These are no duplicates", for ever and for every pair of them. Returns the batch for ``undismiss``."""
+        ``shown``: the stamp (search.groups) of what somebody has seen. GroupChanged if the group is not that any more.
+        """
         from search.duplicates import dismiss_group
 
-        return dismiss_group(self, by)
+        return dismiss_group(self, by, shown)
 
 
 class GroupMemberQuerySet(models.QuerySet["GroupMember"]):
@@ -288,20 +275,36 @@ class GroupMember(models.Model):
 def same_bytes() -> ImageQuerySet:
     """Images that were met at two or more places, newest first: the same bytes are one image with several sources.
 
-    There is nothing to merge. Page with ``page_of_images``; the places are ``image.sources``.
+    What a merge handed on does not count: other bytes were met there. There is nothing to merge. Page with
+    ``page_of_images``; the places are ``image.sources``.
     """
-    another = ImageSource.objects.filter(image=OuterRef("pk"))[1:2]
-    return Image.objects.visible_to(AnonymousUser()).filter(Exists(another)).order_by("-id")
+    own = ImageSource.objects.exclude(Q(image__in=Resolution.objects.values("keep")) & Exists(_handing_on()))
+    several = own.values("image").annotate(places=Count("id")).filter(places__gt=1)
+    return Image.objects.visible_to(AnonymousUser()).filter(pk__in=several.values("image")).order_by("-id")
+
+
+def _handing_on() -> Any:
+    """Decisions that gave a source (of an outer query) to its image."""
+    entry = JSONArray(JSONObject(model=Value("ImageSource"), pk=OuterRef("pk"), values=JSONObject()))
+    return Resolution.objects.filter(keep=OuterRef("image"), given__contains=entry)
 
 
 def page_of_images(images: ImageQuerySet, after: str = "", size: int = 20) -> tuple[list[Image], str]:
     """(images of the page with their sources, cursor of the next page or ""). CursorError for a broken cursor."""
-    rows = images.filter(pk__lt=_cursor(after)) if after else images
+    rows = images.filter(pk__lt=id_in(after)) if after else images
     found = list(rows.prefetch_related("sources")[: size + 1])
     return found[:size], str(found[size - 1].pk) if len(found) > size else ""
 
 
-def _cursor(after: str) -> int:
-    if not NUMBER.fullmatch(after) or not 0 < int(after) <= BIGINT:
+def id_in(cursor: str) -> int:
+    """The cursor of a list in the order of its ids. CursorError."""
+    return numbers_in(cursor, 1)[0]
+
+
+def numbers_in(cursor: str, count: int) -> list[int]:
+    """ "12.345": sort keys, the last one an id. CursorError for anything else."""
+    parts = cursor.split(".")
+    values = [int(part) for part in parts if NUMBER.fullmatch(part)]
+    if len(parts) != count or len(values) != count or values[-1] < 1 or any(abs(value) > BIGINT for value in values):
         raise CursorError("This page address is broken. Start again from the first page.")
-    return int(after)
+    return values

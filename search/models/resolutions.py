@@ -53,8 +53,8 @@ class Resolution(models.Model):
     def undo(self) -> list[str]:
         """Take the dropped images out of the trash, and back from the kept one what it got, unless that was changed.
 
-        Returns a sentence for each image that cannot come back because it was purged; what the kept image got from it
-        stays. MergeError if none can come back, or if it was undone already.
+        Returns a sentence for each image that does not come back: it was purged, or put into the trash once more since.
+        What the kept image got from it stays. MergeError if none can come back, or if it was undone already.
         """
         from search.merge import undo
 
@@ -63,7 +63,7 @@ class Resolution(models.Model):
     @property
     def given_words(self) -> list[str]:
         """What the kept image got: ["tag “harbour”", "source /photos/a.jpg"]."""
-        return [entry["words"] for entry in self.given]
+        return [entry["words"] for entry in self.given if "values" in entry or "field" in entry]
 
 
 class Dropped(models.Model):
@@ -73,6 +73,7 @@ class Dropped(models.Model):
     image = models.ForeignKey(Image, models.SET_NULL, null=True, blank=True, related_name="dropped_by")
     sha256 = models.CharField(max_length=64)
     name = models.CharField(max_length=255)
+    trashed_at = models.DateTimeField(null=True, help_text="By this decision: another time means another reason.")
 
     def __str__(self) -> str:
         return self.name

@@ -9,8 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from gallery.models import Image, ImageTag, Tag
+from gallery.renditions import remove_renditions
 from search.duplicates import examine_missing
 from search.engines._base import Grade
+from search.groups import stamps
 from search.models import Dismissal, Group, GroupMember, Resolution
 from tests.search.doubles import LIST, large, pair, text
 
@@ -29,6 +31,11 @@ def rows(count: int) -> None:
     GroupMember.objects.bulk_create(
         GroupMember(group=group, image=image) for i, group in enumerate(groups) for image in images[2 * i : 2 * i + 2]
     )
+
+
+def seen(group: Group) -> dict[str, str]:
+    """What the button "Not duplicates" posts."""
+    return {"shown": stamps([group.pk])[group.pk]}
 
 
 def shown(response) -> list[int]:
@@ -219,7 +226,7 @@ class TestDeciding:
 
     def test_dismissed_is_not_asked_again_until_wanted(self, two, as_admin: Client):
         group = two[2]
-        page = as_admin.post(f"{LIST}{group.pk}/dismiss/", follow=True)
+        page = as_admin.post(f"{LIST}{group.pk}/dismiss/", seen(group), follow=True)
         assert "These 2 pictures are no duplicates" in text(page)
         assert not Group.objects.exists()
         batch = Dismissal.objects.get().batch
@@ -233,9 +240,9 @@ class TestDeciding:
     def test_it_goes_on_to_the_next_group(self, db, as_admin: Client):
         rows(3)
         last, middle, _ = Group.objects.order_by("-pk")
-        answer = as_admin.post(f"{LIST}{last.pk}/dismiss/?sort=newest")
+        answer = as_admin.post(f"{LIST}{last.pk}/dismiss/?sort=newest", seen(last))
         assert answer["Location"] == f"{LIST}{middle.pk}/?sort=newest"
-        answer = as_admin.post(f"{LIST}{middle.pk}/dismiss/?sort=newest&from=list&after=5.6")
+        answer = as_admin.post(f"{LIST}{middle.pk}/dismiss/?sort=newest&from=list&after=5.6", seen(middle))
         assert answer["Location"] == f"{LIST}?sort=newest&after=5.6"
 
     def test_in_the_list_a_line_takes_the_place_of_the_group(self, two, as_admin: Client):
@@ -289,6 +296,30 @@ class TestDeciding:
         assert "This group has changed" in text(answer)
         third.refresh_from_db()
         assert third.trashed_at is None
+
+    @pytest.mark.parametrize("path", ["", "{}/", "{}/row/"])
+    def test_not_duplicates_is_said_only_of_what_was_shown(self, two, add, as_admin: Client, path: str):
+        first, _, group = two
+        page = as_admin.get(LIST + path.format(group.pk), headers=HTMX if "row" in path else {}).content.decode()
+        data = {"shown": re.search(r'name="shown" value="([0-9a-f]+)"', page)[1]}
+        third = add(large(1), "third.jpg", quality=40)
+        pair(first, third)  # found after the page
+        for wrong in (data, {}, {"shown": ""}):
+            answer = as_admin.post(f"{LIST}{group.pk}/dismiss/", wrong)
+            assert answer.status_code == 409
+            assert "This group has changed since the page was shown." in text(answer)
+        assert not Dismissal.objects.exists()
+        third.trash()
+        assert as_admin.post(f"{LIST}{group.pk}/dismiss/", data).status_code == 302
+        assert Dismissal.objects.count() == 1
+
+    def test_no_merge_is_offered_before_all_were_looked_at(self, two, as_admin: Client):
+        _, second, group = two
+        remove_renditions(second.sha256)
+        row = as_admin.get(f"{LIST}{group.pk}/row/", headers=HTMX)
+        assert "Not all of them were looked at." in text(row)
+        assert "Merge: keep the best" not in text(row)
+        assert "hx-trigger" not in row.content.decode()  # or it would ask for ever
 
     def test_it_requires_a_post_with_a_token(self, two, admin, as_admin: Client):
         assert as_admin.get(f"{LIST}{two[2].pk}/merge/").status_code == 405

@@ -2,10 +2,13 @@
 
 import uuid
 
+import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
 from gallery.models import Image, Tag
+from gallery.pictures import Picture
+from gallery.renditions import make, remove_renditions
 from search.duplicates import examine_missing
 from search.groups import regroup
 from search.models import Group, Pair, Resolution
@@ -15,7 +18,7 @@ from tests.search.test_keep_best import sharp
 
 @pytest.fixture
 def rows(transactional_db):
-    """rows((width, height), ...) -> images that are only rows and proven to be the same picture."""
+    """rows((width, height), ...) -> images of rows and renditions, proven to be the same picture."""
 
     def rows(*sizes: tuple[int, int]) -> list[Image]:
         images = [
@@ -25,6 +28,9 @@ def rows(transactional_db):
             )
             for w, h in sizes
         ]  # fmt: skip
+        for image in images:
+            pixels = np.asarray(sharp(1).resize((image.width, image.height)))
+            make(image.sha256, Picture(pixels, image.width, image.height, "JPEG"))
         for i, one in enumerate(images):
             for other in images[i + 1 :]:
                 Pair.objects.create(low=one, high=other, grade=1, score=1)
@@ -89,6 +95,12 @@ class TestLargest:
 
 
 class TestOldest:
+    def test_it_leaves_an_enlarged_first_alone(self, add):
+        add(sharp(1, 500, 375).resize((1500, 1125)))
+        add(sharp(1, 500, 375))
+        list(examine_missing())
+        assert "only enlarged" in only("oldest").why
+
     def test_it_works(self, rows):
         first, *later = rows((200, 160), (100, 80), (200, 160))
         planned = only("oldest")
@@ -134,6 +146,20 @@ class TestEveryRule:
         Group.objects.all().delete()
         (skip,) = plan(rule, groups)
         assert skip.why == "Somebody else has resolved this group."
+
+    def test_it_requires_a_look_at_each(self, add, rule):
+        """Without it the enlarged copy would be kept, and what it was made from dropped."""
+        large = add(sharp(1, 500, 375).resize((1500, 1125)))
+        small = add(sharp(1, 500, 375))
+        list(examine_missing())
+        remove_renditions(small.sha256)
+        assert only(rule).why == "Not all of them could be looked at: try again later."
+        Image.objects.filter(pk=large.pk).update(state="new")
+        assert only(rule).why == "Not all of them are prepared: try again later."
+
+    def test_it_leaves_more_than_it_looks_at_alone(self, rows, rule):
+        rows((200, 160), *[(100, 80)] * 12)
+        assert only(rule).why == "There are more than 12: look at them yourself."
 
     def test_it_has_words_for_people(self, rule, db):
         assert rules()[rule].label

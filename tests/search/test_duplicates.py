@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from django.db import connection
+from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError, connection
 from django.db.models.functions import Now
 from PIL import Image as PillowImage
 from PIL import ImageOps
@@ -23,6 +23,7 @@ from search.models import (
     Group,
     GroupMember,
     Pair,
+    Resolution,
     page_of_images,
     same_bytes,
 )
@@ -200,6 +201,18 @@ class TestExamining:
         assert Pair.objects.count() == 3  # and now no more
         assert set(Pair.objects.values_list("versions", flat=True)) == {"local_features 99, phash 99"}
 
+    def test_a_group_that_a_new_version_does_not_find_goes(self, add, monkeypatch):
+        one, other = add(1), add(2)
+        for grade, whole in ((Grade.SAME, None), (Grade.CONTAINS, one), (Grade.LOOKS_LIKE, None)):
+            Pair.objects.all().delete()
+            pair(one, other, grade, whole)
+            groups.regroup([one.pk])
+            assert len(shown(grade)) == 1
+            monkeypatch.setattr(duplicates, "versions", lambda grade=grade: f"local_features {90 + grade}")
+            examine_all()
+            assert not Pair.objects.exists()
+            assert shown() == []
+
     def test_a_picture_without_features_waits(self, add):
         image = add(1)
         image.features.filter(engine="phash").delete()
@@ -225,6 +238,27 @@ class TestExamining:
         examine_all()
         assert (progress().examined, progress().missing) == (3, 1)
         assert "ZeroDivisionError" in Examination.objects.get(image=bad).notice
+
+    @pytest.mark.parametrize("error", [DataError, IntegrityError, InternalError])
+    def test_a_row_that_the_database_refuses_does_not_either(self, copies, monkeypatch, error):
+        def refuse(image: Image, pairs: list) -> None:
+            if image == copies[1]:
+                raise error("It does not fit.")
+
+        monkeypatch.setattr(duplicates, "_remember", refuse)
+        examine_all()
+        assert (progress().examined, progress().missing) == (3, 1)
+        assert Examination.objects.get(image=copies[1]).notice == f"{error.__name__}: It does not fit."
+
+    @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+    def test_without_a_database_nothing_is_noted(self, copies, monkeypatch, error):
+        def lose(image: Image) -> int:
+            raise error("The connection is closed.")
+
+        monkeypatch.setattr(duplicates, "examine", lose)
+        with pytest.raises(error):
+            examine_all()
+        assert not Examination.objects.exists()
 
     def test_the_newest_comes_first(self, add):
         images = [add(seed) for seed in (1, 2, 3)]
@@ -397,7 +431,7 @@ class TestDismissing:
             p.dismiss(admin)
         assert shown() == [{first.pk, second.pk}]
         assert {d.by for d in Dismissal.objects.all()} == {admin}
-        assert set(Dismissal.objects.of(first, third).images()) == {first, third}
+        assert {image for d in Dismissal.objects.all() for image in d.images()} == {first, second, third}
 
     def test_it_is_undone(self, copies):
         examine_all()
@@ -454,8 +488,22 @@ class TestDismissing:
         pair(whole, b, Grade.CONTAINS, whole)
         groups.regroup([whole.pk])
         Group.objects.get().dismiss()
-        assert Dismissal.objects.of(a, b) is None
-        assert Dismissal.objects.count() == 2
+        said = [set(dismissal.images()) for dismissal in Dismissal.objects.order_by("pk")]
+        assert sorted(said, key=lambda images: b in images) == [{whole, a}, {whole, b}]
+
+    def test_it_requires_what_was_shown(self, rows):
+        a, b, c = rows(3)
+        pair(a, b)
+        groups.regroup([a.pk])
+        group = Group.objects.get()
+        seen = groups.stamps([group.pk])[group.pk]
+        pair(b, c)
+        groups.regroup([c.pk])
+        with pytest.raises(groups.GroupChanged, match="has changed since"):
+            group.dismiss(shown=seen)
+        assert not Dismissal.objects.exists()
+        group.dismiss(shown=groups.stamps([group.pk])[group.pk])
+        assert shown() == []
 
     def test_twice_is_as_good_as_once(self, rows):
         a, b = rows(2)
@@ -485,6 +533,20 @@ class TestSameBytes:
         assert (images, after) == ([image], "")
         assert [source.address for source in images[0].sources.all()] == ["a.jpg", "/photos/b.jpg"]
         assert other not in images
+
+    def test_what_a_merge_handed_on_is_no_second_place(self, rows):
+        keep, drop, twice = rows(3)
+        keep.sources.create(kind="folder", address="/own.jpg")
+        for image in (drop, twice):
+            image.sources.create(kind="folder", address=f"/{image.pk}.jpg")
+        twice.sources.create(kind="upload", address="again.jpg")
+        Resolution.objects.merge(keep, [drop])
+        assert keep.sources.count() == 2
+        assert list(same_bytes()) == [twice]
+        Resolution.objects.merge(keep, [twice])
+        assert list(same_bytes()) == []
+        keep.sources.create(kind="upload", address="own, again.jpg")
+        assert list(same_bytes()) == [keep]
 
     def test_it_is_paged(self, rows, django_assert_num_queries):
         images = rows(30)

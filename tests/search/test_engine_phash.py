@@ -22,7 +22,10 @@ class TestPHash(EngineContract):
     def proof(self, image: Image.Image) -> str | None:
         """How photograph 7 of the gallery was proven, "" for as it is; None if it was not."""
         hits = [hit for hit in self.look(image, self.gallery()) if hit.certain]
-        assert all((hit.image_id, hit.grade) == (107, Grade.SAME) for hit in hits)
+        assert all(hit.image_id == 107 for hit in hits)
+        for hit in hits:  # what is cut out of a picture is a part of it; a frame is not
+            cut_out = "cut out" in hit.evidence["how"]
+            assert hit.grade == (Grade.CONTAINS if cut_out else Grade.SAME)
         return hits[0].evidence["how"] if hits else None
 
     @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageOps
 
 from search.detail import MORE, contrast, gain
+from search.duplicate_facts import compare
+from search.duplicates import examine
 from search.engines._base import Grade
 from search.keep_best import Candidate, suggest
+from search.models import Group
 from tests.pictures import encode, photo
 
 
@@ -91,6 +94,12 @@ def test_an_enlarged_copy_does_not_win():
     assert words(found, 2) == ["- only enlarged: 3200 × 2400 without more detail than a smaller one"]
 
 
+def test_what_was_not_looked_at_is_never_clear():
+    found = suggest([copy(1), copy(2, 4000, 3000, looked=False)], Grade.SAME)
+    assert (found.best, found.clear) == (2, False)
+    assert found.sentence.endswith("Not all of them were looked at.")
+
+
 def test_the_date_counts_but_not_against_size():
     found = suggest([copy(1, dated=True), copy(2, 4000, 3000)], Grade.SAME)
     assert (found.best, found.clear) == (2, False)
@@ -163,36 +172,36 @@ class TestDetail:
 class TestInTheGallery:
     """The facts are read from rows and renditions."""
 
-    def group(self, *images):
-        from search.duplicates import examine
-        from search.models import Group
-
+    def suggested(self, *images):
         for image in images:
             examine(image)
-        return Group.objects.get()
+        comparison = compare(Group.objects.get())
+        assert [look.image for look in comparison.looks if look.best]
+        return comparison.suggestion
 
     def test_it_works(self, add):
         small, large = add(sharp(1).resize((400, 300))), add(sharp(1))
-        found = self.group(small, large).suggestion()
+        found = self.suggested(small, large)
         assert (found.best, found.clear) == (large.pk, True)
 
     def test_it_sees_borders(self, add):
         plain = add(photo(1, 600, 450))
         bordered = add(ImageOps.expand(photo(1, 600, 450), 25, (255, 255, 255)))
-        found = self.group(plain, bordered).suggestion()
+        found = self.suggested(plain, bordered)
         assert found.best == plain.pk
         assert "- borders or bars around it" in words(found, bordered.pk)
 
     def test_it_sees_that_a_copy_was_enlarged(self, add):
         small = add(sharp(1, 500, 375))
         large = add(sharp(1, 500, 375).resize((1500, 1125)))
-        found = self.group(small, large).suggestion()
+        found = self.suggested(small, large)
         assert found.best == small.pk
 
     def test_it_does_without_renditions(self, add):
         from gallery.renditions import remove_renditions
 
         small, large = add(photo(1, 400, 300)), add(photo(1, 400, 300).resize((1000, 750)))
-        group = self.group(small, large)
         remove_renditions(small.sha256)
-        assert group.suggestion().best == large.pk
+        found = self.suggested(small, large)
+        assert (found.best, found.clear) == (large.pk, False)
+        assert found.sentence.endswith("Not all of them were looked at.")

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 
 from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Tag
+from search.groups import regroup, regrouped_once
 from search.merge import MergeError
-from search.models import Resolution
+from search.models import Group, Pair, Resolution
 
 
 @pytest.fixture
@@ -287,6 +288,155 @@ class TestRefusing:
         assert results.count("merged") == 1
         assert any("is in the trash already" in result for result in results)
         assert trashed(one) != trashed(other)
+
+
+class TestWhatSeveralHad:
+    """What two dropped images had in common stays until the last of them goes back."""
+
+    @pytest.fixture
+    def three(self, rows):
+        keep, one, other = rows(3)
+        for image in (one, other):
+            tag(image, "harbour")
+            image.sources.create(kind="folder", address="/a.jpg")
+            Caption.objects.create(image=image, text="A boat.", origin="blip")
+            OcrText.objects.create(image=image, text="Lisbon")
+        Image.objects.filter(pk__in=[one.pk, other.pk]).update(taken_at=datetime(2020, 5, 17, 12, tzinfo=UTC))
+        OcrText.objects.create(image=keep, text="Porto")
+        return keep, one, other
+
+    def words(self, image: Image) -> tuple:
+        image.refresh_from_db()
+        return (
+            [name for name, _, _ in tags(image)],
+            [source.address for source in image.sources.all()],
+            [caption.text for caption in image.captions.all()],
+            OcrText.objects.get(image=image).text,
+            image.taken_at and image.taken_at.year,
+        )
+
+    BEFORE = ([], [], [], "Porto", None)
+    AFTER = (["harbour"], ["/a.jpg"], ["A boat."], "Porto\nLisbon", 2020)
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_it_works(self, three, first):
+        keep, one, other = three
+        both = [merge(keep, one), merge(keep, other)]
+        assert self.words(keep) == self.AFTER
+        assert both[1].given_words == []
+        both[first].undo()
+        assert self.words(keep) == self.AFTER
+        both[1 - first].undo()
+        assert self.words(keep) == self.BEFORE
+
+    def test_the_one_that_stays_is_said_to_have_given_it(self, three):
+        keep, one, other = three
+        first, second = merge(keep, one), merge(keep, other)
+        first.undo()
+        second.refresh_from_db()
+        assert len(second.given_words) == 5
+
+    def test_both_in_one_merge_go_back_together(self, three):
+        keep, one, other = three
+        resolution = merge(keep, one, other)
+        assert len(resolution.given_words) == 5
+        resolution.undo()
+        assert self.words(keep) == self.BEFORE
+
+    def test_one_of_a_merge_that_was_purged_keeps_it_there(self, three):
+        keep, one, other = three
+        resolution = merge(keep, one, other)
+        Image.objects.get(pk=other.pk).purge()
+        assert len(resolution.undo()) == 1
+        assert self.words(keep) == self.AFTER
+
+    def test_what_was_accepted_for_two_is_a_suggestion_again_at_the_end(self, rows):
+        keep, one, other = rows(3)
+        tag(keep, "sea", "clip", "suggested")
+        for image in (one, other):
+            tag(image, "sea", "clip")
+        first, second = merge(keep, one), merge(keep, other)
+        first.undo()
+        assert tags(keep) == {("sea", "clip", "accepted")}
+        second.undo()
+        assert tags(keep) == {("sea", "clip", "suggested")}
+
+
+class TestTrashedAgain:
+    """Somebody took it out of the trash, and put it back there for a reason of their own."""
+
+    def again(self, image: Image) -> None:
+        now = Image.objects.get(pk=image.pk)
+        assert now.restore()
+        assert now.trash()
+
+    def test_it_works(self, rows):
+        keep, one, other = rows(3)
+        tag(one, "sea")
+        tag(other, "sun")
+        resolution = merge(keep, one, other)
+        self.again(one)
+        (sentence,) = resolution.undo()
+        assert sentence.startswith("2.jpg stays in the trash: it was put there again since.")
+        assert trashed(one)
+        assert not trashed(other)
+        assert {name for name, _, _ in tags(keep)} == {"sea"}
+
+    def test_it_rejects_when_none_would_come_back(self, two):
+        keep, drop = two
+        resolution = merge(keep, drop)
+        self.again(drop)
+        with pytest.raises(MergeError, match=r"2\.jpg stays in the trash: it was put there again since"):
+            resolution.undo()
+        assert trashed(drop)
+        assert Resolution.objects.standing().exists()
+
+    def test_a_later_merge_is_such_a_reason(self, rows):
+        keep, drop, better = rows(3)
+        first = merge(keep, drop)
+        Image.objects.get(pk=drop.pk).restore()
+        merge(better, drop)
+        with pytest.raises(MergeError, match="put there again"):
+            first.undo()
+
+
+class TestManyAtOnce:
+    @pytest.fixture
+    def looks(self, monkeypatch) -> list[set[int]]:
+        """The images around which was regrouped, each time."""
+        from search import groups
+
+        seen, honest = [], groups.regroup
+        monkeypatch.setattr(groups, "regroup", lambda images: (seen.append(set(images)), honest(images)))
+        return seen
+
+    def test_the_groups_are_looked_at_once(self, rows, looks):
+        keep, *drop = rows(8)
+        for image in drop:
+            Pair.objects.create(low=keep, high=image, grade=1, score=1)
+        regroup([keep.pk])
+        resolution = merge(keep, *drop)
+        assert looks == [{image.pk for image in drop}]
+        assert not Group.objects.exists()
+        resolution.undo()
+        assert looks[1:] == [{image.pk for image in drop}]
+        assert Group.objects.get().size == 8
+
+    def test_nothing_is_regrouped_when_it_fails(self, rows, looks):
+        keep, drop = rows(2)
+        Pair.objects.create(low=keep, high=drop, grade=1, score=1)
+
+        def fail() -> None:
+            with regrouped_once():
+                drop.trash()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert looks == []
+        assert not trashed(drop)
+        drop.trash()
+        assert looks == [{drop.pk}]
 
 
 def test_sources_of_every_kind_are_handed_on(two):

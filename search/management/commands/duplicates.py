@@ -15,6 +15,7 @@ from tqdm import tqdm
 from gallery.commands import GalleryCommand
 from gallery.models import Image
 from gallery.paging import CursorError
+from search.duplicate_forms import GRADES
 from search.duplicates import examine_missing, progress, unexamined
 from search.engines._base import Grade
 from search.errors import EngineError
@@ -22,7 +23,6 @@ from search.merge import MergeError
 from search.models import Group, Resolution, page_of_images, same_bytes
 from search.rules import Plan, RuleError, apply, plan, rules, undo_rule_run
 
-GRADES = {"same": Grade.SAME, "part": Grade.CONTAINS, "like": Grade.LOOKS_LIKE}
 LIMIT, MOST = 20, 100_000
 
 
@@ -135,12 +135,12 @@ class Command(GalleryCommand):
         )
 
     def _apply(self, rule: str, groups: Iterator[Group]) -> None:
-        outcome = apply(rule, groups)
-        for skip in outcome.skipped:
+        run = apply(rule, groups)
+        for skip in run.skipped:
             self.stderr.write(f"group {skip.group.pk}: left alone: {skip.why}")
-        self.stdout.write(f"Resolved: {outcome.merged:,} groups; to the trash: {outcome.dropped:,} pictures.")
-        if outcome.merged:
-            self.stdout.write(f"To take it back: manage.py duplicates --undo {outcome.run}")
+        self.stdout.write(f"Resolved: {run.merged:,} groups; to the trash: {run.dropped:,} pictures.")
+        if run.merged:
+            self.stdout.write(f"To take it back: manage.py duplicates --undo {run.run}")
 
     def _undo(self, which: str) -> None:
         sentences = undo_rule_run(_run(which)) if not which.isdecimal() else _merge(which).undo()
