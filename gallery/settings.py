@@ -37,6 +37,16 @@ WATCH = env_folders("LOOKALIKE_WATCH")
 # --- how pictures are compared
 KEYPOINTS = env_choice("LOOKALIKE_KEYPOINTS", "sift", ("sift", "hardnet8"))
 
+# Which network fills which role, the best first: the first one whose weights are there (see search/roles.py).
+NETWORKS = {
+    "clip": [f"clip:{env_text('LOOKALIKE_CLIP', 'ViT-B-16/openai')}"],
+    "global_features": [env_text("LOOKALIKE_GLOBAL_FEATURES", "beit:beit_base_patch16_224.in22k_ft_in22k"), "vlad:64"],
+    "caption": [f"blip:{env_text('LOOKALIKE_CAPTION', 'Salesforce/blip-image-captioning-base')}"],
+    "places": [f"places:{env_text('LOOKALIKE_PLACES', 'resnet50')}"],
+}
+DEVICE = env_choice("LOOKALIKE_DEVICE", "auto", ("auto", "cpu", "cuda"))
+IDLE_MINUTES = env_int("LOOKALIKE_IDLE_MINUTES", 10)
+
 # --- what is shown
 TITLE = env_text("LOOKALIKE_TITLE", "Lookalike")
 SHOW_GPS = env_bool("LOOKALIKE_SHOW_GPS", False)

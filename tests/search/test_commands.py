@@ -70,7 +70,7 @@ class TestSearch:
             (["--id", "12345"], "There is no picture 12345"),
             (["--id", str(2**70)], "There is no picture"),
             (["--color", "zzz"], "is no colour"),
-            (["--text", "dog"], "answers words yet"),
+            (["--text", "dog"], "understand words yet"),
             (["--id", "1", "--limit", "0"], "--limit"),
             (["--id", "1", "--limit", "99999999999"], "--limit"),
         ],

@@ -169,7 +169,7 @@ def test_it_asks_only_the_named_engines(add):
 
 
 def test_it_requires_an_engine_that_understands(transactional_db):
-    with pytest.raises(QueryError, match="answers words"):
+    with pytest.raises(QueryError, match="understand words"):
         retrieve(Query(text="a dog"), ANYBODY)
 
 
