@@ -160,7 +160,7 @@ def adopt_orphans() -> None:
 @db_periodic_task(crontab(minute="*/10"))
 def fill_gaps() -> None:
     """After an upgrade that brought a new engine, all images get its features without anybody asking for it."""
-    for engine in all_engines().values():
+    for engine in (each for each in all_engines().values() if not each.of_network):
         for image in _without_job(images_without(engine).filter(state=Image.State.READY))[:GAPS_AT_ONCE]:
             pipeline.enqueue(image)
 

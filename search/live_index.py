@@ -18,7 +18,7 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 
 from gallery.models import Image
 from search import snapshots
-from search.engines import get_engine
+from search.current import current_engine
 from search.engines._base import Engine
 from search.errors import EngineError
 from search.indexes._base import Index, Rows
@@ -322,15 +322,17 @@ def _many(rows: int, index: Index) -> bool:
 
 
 _all: dict[str, LiveIndex] = {}
+"""{engine name: of the version that was asked for last}"""
 _all_lock = threading.Lock()
 
 
-def live_index(name: str) -> LiveIndex:
-    """The index of the engine with this name in this process."""
+def live_index(asked: str | Engine) -> LiveIndex:
+    """The index in this process, of an engine as it is asked, or of the one that answers now under a name."""
+    engine = current_engine(asked) if isinstance(asked, str) else asked
     with _all_lock:  # two first searches at once must not build two indexes
-        if name not in _all:
-            _all[name] = LiveIndex(get_engine(name), Path(settings.INDEX_ROOT))
-        return _all[name]
+        if engine.name not in _all or _all[engine.name].engine is not engine:
+            _all[engine.name] = LiveIndex(engine, Path(settings.INDEX_ROOT))
+        return _all[engine.name]
 
 
 def forget_all() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from gallery.pictures import Picture
 from search.errors import QueryError
+from search.meaning import Meaning, parse_meaning
 
 MAX_COLOURS = 5
 Colour = tuple[int, int, int]
@@ -21,6 +24,15 @@ class Query:
     """A picture of the gallery: it is not part of the answer. Without ``picture`` its stored features are asked."""
     colours: tuple[Colour, ...] = ()
     text: str = ""
+    """As somebody wrote it: see search/meaning.py. Beside a picture it says how the picture should be different."""
+    words_weigh: float = 0.5
+    """0..1: how much the text counts beside the picture."""
+    among: np.ndarray | None = field(default=None, compare=False)
+    """Sorted int64 ids: only these images may be answered. None: all."""
+
+    @property
+    def meaning(self) -> Meaning:
+        return parse_meaning(self.text)
 
     def __post_init__(self) -> None:
         if self.picture is None and self.image_id is None and not self.colours and not self.text:

@@ -20,9 +20,11 @@ from django.db import connection
 
 from gallery.models import Image
 from gallery.pictures import DecoderBusy, Picture, PictureError, decode
+from search.current import current_engines
+from search.encoders import get_network
 from search.engines import all_engines
 from search.engines._base import Engine, Grade, Hit, Probe
-from search.errors import EngineError, QueryError
+from search.errors import EngineError, QueryError, WeightsMissing
 from search.fusion import Match, Voice, fuse
 from search.live_index import close_stale_connection, live_index
 from search.models import Feature
@@ -108,7 +110,7 @@ def retrieve(
             # A leaf may fail in any way; the search still answers, and the log has the reason.
             logger.exception("The engine %s failed", engine.name)
             answer.notices.append(f"{engine.label}: this engine failed; the reason is in the log.")
-    answer.notices += [notice for engine, _ in asked if (notice := live_index(engine.name).notice)]
+    answer.notices += [notice for engine, _ in asked if (notice := live_index(engine).notice)]
     voices = {engine.name: Voice(engine.weight, engine.cutoff) for engine, _ in asked}
     _fill(answer, fuse(hits, voices), user, limit)
     return answer
@@ -135,34 +137,52 @@ def _fill(answer: Answer, matches: list[Match], user: AbstractBaseUser | Anonymo
 
 
 def _ask(query: Query, limit: int, names: list[str] | None) -> list[tuple[Engine, Future]]:
-    engines = [engine for name, engine in all_engines().items() if names is None or name in names]
+    engines = [engine for name, engine in current_engines().items() if names is None or name in names]
     able = [engine for engine in engines if _understands(engine, query)]
     return [(engine, _pool().submit(_search, engine, query, limit)) for engine in able]
 
 
 def _understands(engine: Engine, query: Query) -> bool:
+    if query.text:
+        return engine.answers_text
     if query.picture is not None or query.image_id is not None:
         return True
-    return engine.probe_colours(query.colours) is not None if query.colours else engine.answers_text
+    return engine.probe_colours(query.colours) is not None
 
 
 def _nobody(query: Query) -> str:
     if query.text:
-        return "No engine of this gallery answers words yet: ask with a picture or with colours."
+        return f"This gallery does not understand words yet. {why_no_words()}".strip()
     return "No engine of this gallery answers such a question."
+
+
+def why_no_words() -> str:
+    """What is missing, in the words of the network that would understand them."""
+    reasons = []
+    for name in settings.NETWORKS["clip"]:
+        try:
+            get_network(name, settings.WEIGHTS).look()
+        except WeightsMissing as error:
+            reasons.append(str(error))
+    return " ".join(reasons) or "Its network is getting ready: try again in a minute."
 
 
 def _search(engine: Engine, query: Query, limit: int) -> tuple[list[Hit], float]:
     close_stale_connection()
     started = time.perf_counter()
     probe = replace(_probe(engine, query), besides=query.image_id)
-    index = live_index(engine.name).fresh(engine.seconds)
-    hits = engine.search(probe, index, limit + 1) if len(index) else []
+    index = live_index(engine).fresh(engine.seconds)
+    hits = engine.search(probe, index, limit + 1, query.among) if len(index) else []
     kept = [hit for hit in hits if hit.image_id != query.image_id]
     return kept, time.perf_counter() - started
 
 
 def _probe(engine: Engine, query: Query) -> Probe:
+    if query.text:
+        stored = None
+        if query.picture is None and query.image_id is not None:
+            stored = _stored(engine, query.image_id)
+        return engine.probe_meaning(query.meaning, query.picture, stored, query.words_weigh)
     if query.picture is not None:
         return engine.probe(query.picture)
     if query.image_id is not None:

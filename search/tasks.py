@@ -10,7 +10,7 @@ from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
 
 from gallery.models import Image
-from search.engines import all_engines
+from search.current import current_engines
 from search.errors import EngineError
 from search.live_index import live_index
 from search.models import sweep_queries
@@ -32,9 +32,9 @@ def forget_queries() -> None:
 @db_periodic_task(crontab(minute="*"))
 def write_snapshots() -> None:
     """Save the next process from reading all features again."""
-    for name in all_engines():
+    for name, engine in current_engines().items():
         try:
-            live = live_index(name)
+            live = live_index(engine)
             live.fresh(seconds=600)
             if live.worth_a_snapshot():
                 live.write_snapshot()

@@ -1,1 +1,40 @@
 """The encoders: one file is one way to turn pixels into numbers. Heavy libraries are loaded by the first use."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from search.encoders._base import Network
+from search.errors import WeightsMissing
+
+_networks: dict[tuple[str, Path], Network] = {}
+_lock = threading.Lock()
+
+
+def kinds() -> list[str]:
+    """Names of the files that know networks."""
+    names = sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
+    return [name for name in names if hasattr(import_module(f"{__name__}.{name}"), "network")]
+
+
+def get_network(name: str, folder: Path) -> Network:
+    """The one in this process with a name like "clip:ViT-B-16/openai". ``folder``: of all weights.
+
+    WeightsMissing if no such kind or model is known; nothing is read.
+    """
+    kind, _, model = name.partition(":")
+    with _lock:  # two threads must not load it twice
+        if (name, folder) not in _networks:
+            if kind not in kinds():
+                raise WeightsMissing(f"There is no kind of network called “{kind}”. There are: {', '.join(kinds())}.")
+            _networks[name, folder] = import_module(f"{__name__}.{kind}").network(model, folder)
+        return _networks[name, folder]
+
+
+def loaded() -> list[Network]:
+    """Those that are in memory in this process."""
+    with _lock:
+        return [network for network in _networks.values() if network.is_loaded]

@@ -1,11 +1,19 @@
-"""What an encoder of keypoints is. (Networks that turn a whole picture into one vector will stand beside it.)"""
+"""What an encoder is: one that describes keypoints, or a network with weights that looks at whole pictures.
+
+A file of this folder with a function ``network(model, folder)`` is a kind of network; its name is the file's. To add
+one, copy the most similar: nothing else has to change.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+
+from gallery.pictures import Picture
 
 
 class KeypointEncoder(ABC):
@@ -28,3 +36,102 @@ class KeypointEncoder(ABC):
     def mirror(self, descriptors: np.ndarray) -> np.ndarray:
         """Those of the same places in the mirrored picture, told without the picture."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file that a network needs."""
+
+    path: str
+    """Under the folder of weights: "clip/ViT-B-16/openai/open_clip_model.safetensors"."""
+    url: str = ""
+    """Where its makers offer it; "" if it can only be brought by hand."""
+    sha256: str = ""
+    """As its makers publish it; "" if they do not."""
+    bytes: int = 0
+    """Roughly, to say beforehand what a fetch means; 0 if unknown."""
+
+
+class Network(ABC):
+    """A network with weights. Nothing is read before it is needed, torch least of all.
+
+    Any method may be called from several threads: the first one that needs the network loads it, the others wait.
+    """
+
+    name: str
+    """ "clip:ViT-B-16/openai": the kind, which is the name of its file, and the model. It is written down beside
+    whatever the network makes."""
+    label: str
+    """For people: "CLIP ViT-B/16 (OpenAI)"."""
+    files: Sequence[WeightFile] = ()
+
+    @abstractmethod
+    def look(self) -> None:
+        """WeightsMissing, with what to do about it, if the weights are not there, damaged or another network's.
+
+        Without torch, and quick: only as far as that can be told so.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """sha256, in hex, of the weights and of all else that its answers depend on. WeightsMissing as in look."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Be ready to answer; by itself the first question does it. WeightsMissing if that cannot be."""
+
+    @property
+    @abstractmethod
+    def is_loaded(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Bytes of the weights in memory now."""
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Give the memory back; the next question loads again. By itself after LOOKALIKE_IDLE_MINUTES."""
+
+
+class Encoder(Network):
+    """A network that turns a picture into one vector: likeness is the inner product."""
+
+    dimension: int
+    side: int
+    """Pixels of the square that it looks at: a picture with a shorter side of this length shows it all there is."""
+
+    @abstractmethod
+    def encode(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """(n, dimension) float32 of length 1. Deterministic, whatever else is in the batch, up to rounding."""
+
+
+class TextEncoder(Encoder):
+    """One that turns words into vectors of the same space."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dimension) float32 of length 1. Texts that are too long for the network are cut at its length."""
+
+    def load_words(self) -> None:
+        """Only what ``encode_texts`` needs."""
+        self.load()
+
+
+class Captioner(Network):
+    """A network that writes a sentence about a picture."""
+
+    @abstractmethod
+    def caption(self, pictures: Sequence[Picture]) -> list[tuple[str, float]]:
+        """(sentence, confidence 0..1) of each: the geometric mean of the probabilities of its words."""
+
+
+class Classifier(Network):
+    """A network that knows a fixed list of names."""
+
+    names: Sequence[str]
+    """Known without torch. WeightsMissing where the list lies beside the weights and is not there."""
+
+    @abstractmethod
+    def classify(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """(n, len(names)) float32 confidences 0..1."""

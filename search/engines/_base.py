@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gallery.pictures import Picture
+from search.errors import EngineError
 from search.indexes._base import Index
+from search.meaning import Meaning
 
 
 class Grade(IntEnum):
@@ -84,6 +86,9 @@ class Engine(ABC):
     cutoff: ClassVar[float] = 0.5
     """Hits with a lower score are weak: counted, and shown on demand only."""
     answers_text: ClassVar[bool] = False
+    of_network: ClassVar[bool] = False
+    """Its features are made by a network, in batches of their own (search/generations.py), not while a picture comes
+    in; see search/engines/_embedding.py."""
     seconds: ClassVar[float] = 3.0
     """Time budget of one search, from its beginning; an engine that needs longer becomes a notice."""
 
@@ -110,6 +115,13 @@ class Engine(ABC):
     def probe_colours(self, colours: Sequence[tuple[int, int, int]]) -> Probe | None:
         """What to ask for pictures that hold these RGB colours; None if the engine knows no colours."""
         return None
+
+    def probe_meaning(
+        self, meaning: Meaning, picture: Picture | None = None, feature: bytes | None = None, weight: float = 0.5
+    ) -> Probe:
+        """What to ask for words, alone or beside a picture (or the feature of a stored one). ``weight``: of the words,
+        0..1. EngineError if the engine cannot answer them now."""
+        raise EngineError(f"{self.label}: this engine does not know words.")
 
     @abstractmethod
     def search(self, probe: Probe, index: Any, k: int, among: np.ndarray | None = None) -> list[Hit]:

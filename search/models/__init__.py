@@ -11,6 +11,7 @@ from search.models.duplicates import (
     same_bytes,
 )
 from search.models.features import Change, Feature, FeatureQuerySet, Snapshot, images_without, store_features
+from search.models.generations import Generation, Unmade
 from search.models.queries import QueryPicture, new_token, sweep_queries
 from search.models.resolutions import Dropped, Resolution
 
@@ -21,6 +22,7 @@ __all__ = [
     "Examination",
     "Feature",
     "FeatureQuerySet",
+    "Generation",
     "Group",
     "GroupMember",
     "Pair",
@@ -28,6 +30,7 @@ __all__ = [
     "Resolution",
     "Sight",
     "Snapshot",
+    "Unmade",
     "images_without",
     "new_token",
     "page_of_images",

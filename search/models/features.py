@@ -51,7 +51,7 @@ def store_features(
     """
     features, errors = [], []
     there = set() if again else set(image.features.values_list("engine", "version"))
-    for engine in engines or all_engines().values():
+    for engine in engines or _own_engines():
         if (engine.name, engine.version) in there:
             continue
         try:
@@ -71,6 +71,11 @@ def store_features(
                 update_fields=["data"],
             )
     return errors
+
+
+def _own_engines() -> Iterable[Engine]:
+    """Those of networks get theirs in batches: search/generations.py."""
+    return [engine for engine in all_engines().values() if not engine.of_network]
 
 
 def renew_damaged(engine: Engine, image_id: int, data: bytes, error: Exception) -> None:

@@ -1,0 +1,69 @@
+"""The engines that answer now: those that stand by themselves, and those of networks over their current generation."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from django.conf import settings
+
+from search.encoders import get_network
+from search.engines import all_engines
+from search.engines._base import Engine
+from search.errors import WeightsMissing
+from search.models import Generation
+from search.roles import Role, all_roles
+
+logger = logging.getLogger(__name__)
+
+_bound: dict[int, Role] = {}
+_lock = threading.Lock()
+
+
+def current_engines() -> dict[str, Engine]:
+    """{name: engine} as they answer at this moment; one of a network that has made nothing yet is left out."""
+    made: dict[str, Any] = {role.name: role for role in _current_roles() if role.name in all_engines()}
+    own = {name: engine for name, engine in all_engines().items() if not engine.of_network}
+    return dict(sorted({**own, **made}.items()))
+
+
+def current_engine(name: str) -> Engine:
+    """KeyError if there is no such engine, or nothing for it to answer with."""
+    engine = all_engines()[name]
+    return current_engines()[name] if engine.of_network else engine
+
+
+def current_role(name: str) -> Role | None:
+    """The role as it is filled now; None if no network has begun."""
+    return next((role for role in _current_roles() if role.name == name), None)
+
+
+def _current_roles() -> list[Role]:
+    """One statement; what was learned (it may be large) is read once in each process."""
+    rows = Generation.objects.filter(state=Generation.State.CURRENT).values_list("pk", flat=True)
+    return [role for pk in rows if (role := _role(pk)) is not None]
+
+
+def _role(pk: int) -> Role | None:
+    with _lock:
+        role = _bound.get(pk)
+    if role is None and (generation := Generation.objects.filter(pk=pk).first()):
+        role = bound_role(generation)
+        if role:
+            with _lock:
+                _bound[pk] = role
+    return role
+
+
+def bound_role(generation: Generation) -> Role | None:
+    """The role over this generation; None, and a line in the log, if program or settings do not know it any more."""
+    role = all_roles().get(generation.role)
+    if role is None:
+        return None
+    try:
+        network = get_network(generation.network, settings.WEIGHTS)
+        return role.bound(generation.pk, network, bytes(generation.learned))
+    except (WeightsMissing, ValueError) as error:
+        logger.error("%s cannot be used: %s", generation, error)
+        return None

@@ -1,0 +1,104 @@
+"""Engines whose feature is one vector of a network: what CLIP and the global features have in common.
+
+A feature is the network's vector as it is, float16 and of length 1. What is learned of the collection (whitening) is
+applied on the way into the index, so that it can be learned again without running the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from gallery.pictures import Picture
+from search.encoders._base import Encoder, Network
+from search.engines._base import Engine
+from search.errors import EngineError, WeightsMissing
+
+if TYPE_CHECKING:
+    from search.indexes.embedding_index import EmbeddingIndex
+
+
+class EmbeddingEngine(Engine):
+    """``ENGINE`` in its file is bound to nothing; ``bound`` gives one that can be asked. A role: see search/roles.py,
+    which says what these attributes and methods mean."""
+
+    of_network = True
+    version = 0
+    made_of: ClassVar[str] = ""
+    batch: ClassVar[int] = 32
+    learns_first: ClassVar[int] = 0
+    learns_after: ClassVar[bool] = False
+    network: Encoder
+    learned: bytes = b""
+
+    def bound(self, version: int, network: Network, learned: bytes = b"") -> Self:
+        """This engine over the features of one generation (search.models.Generation). ``learned``: see learn."""
+        engine = copy(self)
+        engine.version, engine.network, engine.learned = version, network, learned  # type: ignore[misc, assignment]
+        engine.bind()
+        return engine
+
+    def bind(self) -> None:
+        """Unpack what was learned. ValueError if it is not what this engine has learned."""
+
+    # --- making features, in a worker
+    def make(self, inputs: Sequence[Any]) -> list[bytes]:
+        """Features of a batch. ``inputs``: pictures, or features of the engine ``made_of``."""
+        return [vector.astype("<f2").tobytes() for vector in self.network.encode(inputs)]
+
+    def learn(self, sample: Sequence[Any]) -> bytes:
+        raise NotImplementedError
+
+    def fingerprint(self, network: Network) -> str:
+        return network.fingerprint()
+
+    def write(self, image_ids: Sequence[int], made: Sequence[bytes]) -> None:
+        """Nothing follows from the feature of an engine."""
+
+    def switched(self) -> None:
+        """The index of this version is asked from now on; nothing else changes."""
+
+    def extract(self, picture: Picture) -> bytes:
+        return self.make([picture])[0]
+
+    def rows(self, features: list[bytes]) -> np.ndarray:
+        width = 2 * self.network.dimension
+        if any(len(feature) != width for feature in features):
+            raise ValueError(f"a feature of {self.network.label} has {width} bytes")
+        vectors = np.frombuffer(b"".join(features), "<f2").reshape(-1, self.network.dimension)
+        return as_rows(self.projected(vectors.astype(np.float32)))
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors in the index."""
+        return self.network.dimension
+
+    def projected(self, vectors: np.ndarray) -> np.ndarray:
+        """(n, network.dimension) float32 as the index has them: (n, dimension), of length 1."""
+        return vectors
+
+    def new_index(self) -> EmbeddingIndex:
+        from search.indexes.embedding_index import EmbeddingIndex
+
+        return EmbeddingIndex(self.dimension)
+
+    # --- asking
+    def encoded(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """(n, dimension) float32, as the index has them; EngineError without weights."""
+        try:
+            return self.projected(self.network.encode(pictures))
+        except WeightsMissing as error:
+            raise EngineError(f"{self.label}: {error}") from error
+
+
+def as_rows(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) floats of length 1 as the (n, 2 d) uint8 that an EmbeddingIndex takes."""
+    return np.ascontiguousarray(vectors.astype("<f2")).view(np.uint8).reshape(len(vectors), -1)
+
+
+def as_vectors(rows: np.ndarray) -> np.ndarray:
+    """The way back: (n, 2 d) uint8 as (n, d) float32."""
+    return np.ascontiguousarray(rows).view("<f2").astype(np.float32)

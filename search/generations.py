@@ -1,0 +1,373 @@
+"""How networks get through a collection: generations are begun, filled in batches, learn, and take over.
+
+All of it can be interrupted at any point and goes on from there: what is missing of a generation is what has no
+feature. One worker at a time fills a generation; pictures that kill it are found and set aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+
+from gallery.models import Image, ImageQuerySet
+from gallery.pictures import DecoderBusy, PictureError, decode
+from search.current import bound_role
+from search.encoders import get_network
+from search.engines import all_engines
+from search.errors import EngineError, WeightsMissing
+from search.live_index import LiveIndex
+from search.models import Feature, Generation
+from search.roles import Role, all_roles
+
+logger = logging.getLogger(__name__)
+
+LEARN_INPUTS, LEARN_FEATURES = 2_000, 20_000
+"""The most that is learned from: more changes little, and all of it is in memory at once."""
+OUTGROWN, LARGE = 4, 50_000
+"""What was learned of a collection is learned again when there are so many times the pictures, until it is large."""
+_SIDE = 256
+"""Pixels of the shorter side: nearly all networks look at 224."""
+_AT_ONCE = 5_000
+_STEADY = 0.7
+"""Of the rate that is shown, by each batch: an exponential mean."""
+
+
+# --- beginning
+def wanted(role: Role) -> Sequence[str]:
+    """Names of the networks that may fill a role, the best first."""
+    return role.wanted() if isinstance(role, Role) else settings.NETWORKS.get(role.name, [])
+
+
+def begin_wanted() -> None:
+    """Begin what settings and weights allow and nobody has begun yet. A roll back is never undone by this: what was
+    made once, in whatever state it is, is not begun again."""
+    for role in all_roles().values():
+        name = next((name for name in wanted(role) if _is_usable(name)), None)
+        if name is None:
+            continue
+        made = Generation.objects.filter(role=role.name, network=name, fingerprint=_fingerprint(role, name))
+        if not made.exists() or _is_outgrown(role, name):
+            begin(role.name, name)
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        get_network(name, settings.WEIGHTS).look()
+    except WeightsMissing:
+        return False
+    return True
+
+
+def _fingerprint(role: Role, name: str) -> str:
+    network = get_network(name, settings.WEIGHTS)
+    return role.bound(0, network).fingerprint(network)
+
+
+def _is_outgrown(role: Role, name: str) -> bool:
+    """What the current generation has learned is of a much smaller collection."""
+    current = Generation.objects.current(role.name)
+    if current is None or current.network != name or Generation.objects.beside(role.name):
+        return False
+    bound = bound_role(current)
+    if bound is None or not (bound.learns_first or bound.learns_after) or current.learned_from >= LARGE:
+        return False
+    return current.features.count() >= OUTGROWN * max(1, current.learned_from)
+
+
+def begin(role_name: str, network_name: str) -> Generation:
+    """A new generation; one that was being made in the same role is given up. WeightsMissing if it cannot be."""
+    role, network = all_roles()[role_name], get_network(network_name, settings.WEIGHTS)
+    network.look()
+    bound = role.bound(0, network)
+    fingerprint = bound.fingerprint(network)
+    with transaction.atomic():
+        for other in Generation.objects.select_for_update().filter(role=role_name, state=Generation.State.BESIDE):
+            Generation.objects.filter(pk=other.pk).update(state=Generation.State.FORMER, answered_until=None)
+        # The first of its role answers while it is made, unless it has to learn before it can.
+        waits = bound.learns_first or bound.learns_after or Generation.objects.current(role_name)
+        state = Generation.State.BESIDE if waits else Generation.State.CURRENT
+        generation = Generation.objects.create(
+            role=role_name, network=network_name, fingerprint=fingerprint, state=state
+        )
+        if not waits:
+            _switched(generation)
+    return generation
+
+
+# --- filling
+def fill(seconds: float) -> bool:
+    """Work on generations for about so long. True if there is more to do."""
+    ends, more = time.monotonic() + seconds, False
+    generations = {(each.role, each.state): each for each in Generation.objects.at_work()}
+    for state in (Generation.State.CURRENT, Generation.State.BESIDE):
+        for role in all_roles():
+            if generation := generations.get((role, state)):
+                more |= fill_one(generation, max(0.0, ends - time.monotonic()))
+    return more
+
+
+def fill_one(generation: Generation, seconds: float = float("inf")) -> bool:
+    """Make what is missing of it, at least one batch, and let it take over when it is complete.
+
+    True if there is more to do; not so if another worker is at it, or if it waits for something.
+    """
+    worker = uuid.uuid4().hex
+    if not (generation.state == Generation.State.BESIDE or generation.missing().exists()):
+        return False
+    if not generation.claim(worker):
+        return False
+    try:
+        return _Filling(generation, worker).run(seconds)
+    except WeightsMissing as error:
+        generation.release(worker, str(error))
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the lease ends by itself
+    except Exception as error:  # whatever a leaf raises is shown beside its network, and tried again later
+        logger.exception("%s does not go on", generation)
+        generation.release(worker, f"{error.__class__.__name__}: {error}")
+    return False
+
+
+@dataclass
+class _Batch:
+    ids: list[int]
+    inputs: dict[int, Any]
+    """{image id: picture or feature}"""
+    errors: dict[int, str]
+
+
+class _Filling:
+    def __init__(self, generation: Generation, worker: str) -> None:
+        self.generation, self.worker = generation, worker
+        role = bound_role(generation)
+        if role is None:
+            raise WeightsMissing(f"The network {generation.network} is not known any more.")
+        self.role: Role = role
+
+    def run(self, seconds: float) -> bool:
+        """True if there is more to do; the lease is given back."""
+        ends = time.monotonic() + seconds
+        if self.role.learns_first and not self.generation.learned and not self._learn_first():
+            self.generation.release(self.worker, "")
+            return False
+        more = self._fill(ends)
+        if not more and self.generation.state == Generation.State.BESIDE:
+            self._complete()
+        self.generation.release(self.worker)
+        return more
+
+    def _fill(self, ends: float) -> bool:
+        """False when nothing is missing."""
+        with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
+            done = 0
+            following = self._read(reading, done)
+            while following is not None:
+                batch, done = following.result(), done + 1
+                if not self.generation.hold(self.worker, batch.ids):
+                    return False  # somebody else has taken over
+                following = self._read(reading, max(batch.ids)) if not self.generation.suspects else None
+                self._make(batch)
+                if following is None:
+                    following = self._read(reading, 0)
+                if time.monotonic() > ends:
+                    return following is not None
+        return self._read_ids(0) != []
+
+    def _read(self, reading: ThreadPoolExecutor, after: int) -> Future[_Batch] | None:
+        """The next batch, read while the network is at the one before."""
+        ids = self._read_ids(after)
+        if not ids:
+            return None
+        if self.role.made_of:
+            future: Future[_Batch] = Future()
+            future.set_result(self._features(ids))
+            return future
+        return reading.submit(_decoded, ids, self._paths(ids))
+
+    def _paths(self, ids: list[int]) -> dict[int, Path]:
+        """{image id: the smallest rendition that shows the network all it can see}"""
+        side = max(_SIDE, getattr(self.role.network, "side", 0))
+        return {image.pk: _path(image, side) for image in Image.objects.filter(pk__in=ids)}
+
+    def _read_ids(self, after: int) -> list[int]:
+        if self.generation.suspects:
+            return self.generation.suspects[:1]
+        missing = self._possible().filter(pk__gt=after).order_by("pk")
+        return list(missing.values_list("pk", flat=True)[: self.role.batch])
+
+    def _possible(self) -> ImageQuerySet:
+        """Those missing whose input is there."""
+        missing = self.generation.missing()
+        source = self._source()
+        return missing.filter(features__engine=source[0], features__version=source[1]) if source else missing
+
+    def _source(self) -> tuple[str, int] | None:
+        if not self.role.made_of:
+            return None
+        engine = all_engines()[self.role.made_of]
+        if not engine.of_network:
+            return engine.name, engine.version
+        current = Generation.objects.current(engine.name)
+        return engine.name, current.pk if current else 0
+
+    def _features(self, ids: list[int]) -> _Batch:
+        source = self._source()
+        assert source
+        rows = Feature.objects.filter(engine=source[0], version=source[1], image_id__in=ids)
+        return _Batch(ids, {pk: bytes(data) for pk, data in rows.values_list("image_id", "data")}, {})
+
+    def _make(self, batch: _Batch) -> None:
+        started = time.monotonic()
+        for image_id, error in batch.errors.items():
+            self.generation.give_up(image_id, error)
+        made = self._kept(batch.inputs)
+        rest = [pk for pk in batch.inputs if pk not in made]
+        if rest:
+            made |= self._network_makes(rest, batch.inputs)
+        self._store(made)
+        rate = len(batch.ids) / max(1e-3, time.monotonic() - started)
+        old = self.generation.rate
+        self.generation.done(self.worker, _STEADY * old + (1 - _STEADY) * rate if old else rate)
+
+    def _kept(self, inputs: dict[int, Any]) -> dict[int, bytes]:
+        """What the same network has made before, if it depends on nothing that is learned."""
+        if self.role.learns_first:
+            return {}
+        mine = self.generation
+        before = Generation.objects.filter(role=mine.role, network=mine.network, fingerprint=mine.fingerprint)
+        before = before.exclude(pk=mine.pk)
+        rows = Feature.objects.filter(engine=mine.role, version__in=before.values("pk"), image_id__in=list(inputs))
+        return {pk: bytes(data) for pk, data in rows.values_list("image_id", "data")}
+
+    def _network_makes(self, ids: list[int], inputs: dict[int, Any]) -> dict[int, bytes]:
+        try:
+            return dict(zip(ids, self.role.make([inputs[pk] for pk in ids]), strict=True))
+        except WeightsMissing:
+            raise
+        except Exception as error:  # one bad input must not stop the others: they are tried one by one
+            logger.exception("%s failed on images %s", self.generation, ids)
+            if len(ids) == 1:
+                self.generation.give_up(ids[0], f"{error.__class__.__name__}: {error}")
+                return {}
+        made: dict[int, bytes] = {}
+        for pk in ids:
+            made |= self._network_makes([pk], inputs)
+        return made
+
+    def _store(self, made: dict[int, bytes]) -> None:
+        """Features and what follows from them, of images that are still there and not in the trash."""
+        with transaction.atomic():
+            there = Image.objects.filter(pk__in=made, trashed_at__isnull=True).order_by("pk")
+            ids = list(there.select_for_update(no_key=True).values_list("pk", flat=True))
+            Feature.objects.bulk_create(
+                [Feature(image_id=pk, engine=self.role.name, version=self.generation.pk, data=made[pk]) for pk in ids],
+                ignore_conflicts=True,
+            )
+            self.role.write(ids, [made[pk] for pk in ids])
+
+    # --- learning
+    def _learn_first(self) -> bool:
+        """From inputs. False if there are too few yet."""
+        ids = list(self._possible().values_list("pk", flat=True))
+        if len(ids) < self.role.learns_first:
+            return False
+        chosen = _sample(ids, LEARN_INPUTS)
+        batch = self._features(chosen) if self.role.made_of else _decoded(chosen, self._paths(chosen))
+        self._learned(self.role.learn(list(batch.inputs.values())), len(ids))
+        return True
+
+    def _learned(self, learned: bytes, of: int) -> None:
+        self.generation.learned, self.generation.learned_from = learned, of
+        self.generation.save(update_fields=["learned", "learned_from"])
+        role = bound_role(self.generation)
+        assert role
+        self.role = role
+
+    # --- taking over
+    def _complete(self) -> None:
+        if self.role.learns_after and not self.generation.learned:
+            ids = list(self.generation.features.values_list("image_id", flat=True))
+            if not ids:
+                return
+            chosen = self.generation.features.filter(image_id__in=_sample(ids, LEARN_FEATURES))
+            features = [bytes(data) for data in chosen.order_by("image_id").values_list("data", flat=True)]
+            self._learned(self.role.learn(features), len(ids))
+        if self.role.learns_first and not self.generation.learned:
+            return
+        if self.role.name in all_engines():
+            _write_index(self.role)
+        switch(self.generation)
+
+
+def _write_index(engine: Any) -> None:
+    """Before it answers, so that nobody waits for it then."""
+    live = LiveIndex(engine, Path(settings.INDEX_ROOT))
+    try:
+        live.fresh(seconds=3600)
+        live.write_snapshot()
+    except (EngineError, OSError) as error:
+        logger.warning("No snapshot of %s: %s", engine.name, error)
+
+
+def switch(generation: Generation) -> None:
+    """Let it answer. Also the way back to a former one: what came since is made then."""
+    with transaction.atomic():
+        generation.answer()
+        _switched(generation)
+
+
+def _switched(generation: Generation) -> None:
+    role = bound_role(generation)
+    if role is not None:
+        role.switched()
+
+
+def forget_former() -> bool:
+    """Remove what generations have made that nobody can roll back to, some of it at a time. True if there is more."""
+    for role in Generation.objects.values_list("role", flat=True).distinct().order_by("role"):
+        kept = Generation.objects.former(role)
+        formers = Generation.objects.filter(role=role, state=Generation.State.FORMER)
+        for generation in formers.exclude(pk=kept.pk if kept else None):
+            ids = generation.features.values_list("pk", flat=True)[:_AT_ONCE]
+            removed, _ = Feature.objects.filter(pk__in=list(ids)).delete()
+            if removed:
+                return True
+            generation.delete()
+    return False
+
+
+# --- reading pictures
+def _path(image: Image, side: int) -> Path:
+    fits = [r for r in image.renditions if min(r.width, r.height) >= side]
+    return (fits or image.renditions[-1:])[0].path
+
+
+def _decoded(ids: list[int], paths: dict[int, Path]) -> _Batch:
+    batch = _Batch(ids, {}, {})
+    for pk in ids:
+        if pk not in paths:
+            continue  # purged meanwhile
+        try:
+            batch.inputs[pk] = decode(paths[pk])
+        except (PictureError, OSError) as error:
+            batch.errors[pk] = str(error)
+        except DecoderBusy:
+            continue  # tried again with the next batches
+    return batch
+
+
+def _sample(ids: Sequence[int], most: int) -> list[int]:
+    """The same of the same ids."""
+    if len(ids) <= most:
+        return sorted(ids)
+    return sorted(np.random.default_rng(0).choice(np.array(ids), most, replace=False).tolist())
