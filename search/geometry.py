@@ -170,7 +170,7 @@ def alignment_of(query: Keypoints, match: Keypoints, pairs: np.ndarray, mirrored
     target = (match.places[pairs[:, 1], :2] + 0.5) / match.size
     if mirrored:
         source[:, 0] = 1 - source[:, 0]
-    homography = _fitted(source * query.size, target * match.size, points)
+    homography = _fitted(source * query.size, target * match.size, points, mirrored)
     homography = np.diag([1 / match.width, 1 / match.height, 1]) @ homography @ np.diag([query.width, query.height, 1])
     homography /= np.linalg.norm(homography)
     if not np.isfinite(homography).all() or min(abs(np.linalg.det(homography)), abs(homography[2, 2])) < 1e-9:
@@ -185,17 +185,17 @@ def alignment_of(query: Keypoints, match: Keypoints, pairs: np.ndarray, mirrored
     return Alignment(points, mirrored, homography, in_query, in_match, lines, seen)
 
 
-def _fitted(source: np.ndarray, target: np.ndarray, points: int) -> np.ndarray:
+def _fitted(source: np.ndarray, target: np.ndarray, points: int, mirrored: bool) -> np.ndarray:
     """(3, 3) from (n, 2) pixels to (n, 2) pixels: a homography where one can be told, else the least squares."""
     reach = TOLERANCE * float(np.ptp(target, axis=0).max() + 1)
     if points >= _FOR_PERSPECTIVE:
         found, _ = cv2().findHomography(source, target, cv2().USAC_MAGSAC, max(3.0, reach / 2), None, 2000, 0.999)
         if found is not None and _is_sane(found, source):
             return found
-    return _affine(source, target)
+    return _affine(source, target, mirrored)
 
 
-def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _affine(source: np.ndarray, target: np.ndarray, mirrored: bool) -> np.ndarray:
     """Least squares; a similarity where the points nearly lie on a line."""
     centre = source.mean(0)
     spread = np.linalg.svd(source - centre, compute_uv=False)
@@ -204,16 +204,19 @@ def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         affine = np.vstack([solved.T, [0, 0, 1]])
         if _is_sane(affine, source):
             return affine
-    return _similarity(source, target)
+    return _similarity(source, target, mirrored)
 
 
-def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, with
-    the turning or mirroring that fits better."""
+def _similarity(source: np.ndarray, target: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+
+    Places on a line fit a turning and a mirroring equally well: which of the two it is, is known from the pairs.
+    """
     a, b = source - source.mean(0), target - target.mean(0)
     u, s, vt = np.linalg.svd(b.T @ a)
-    scale = s.sum() / max(1e-9, (a**2).sum())
-    linear = scale * u @ vt
+    signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) * (-1 if mirrored else 1)])
+    scale = (s * signs).sum() / max(1e-9, (a**2).sum())
+    linear = scale * (u * signs) @ vt
     moved = target.mean(0) - linear @ source.mean(0)
     return np.vstack([np.c_[linear, moved], [0, 0, 1]])
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from search.encoders.sift import ENCODER
 from search.engines.local_features import ENGINE, canonical
-from search.geometry import Alignment, align, area, outline, where
+from search.geometry import Alignment, _similarity, align, area, outline, where
 from search.keypoints import Keypoints
 from tests.pictures import photo
 from tests.search.engine_contract import picture
@@ -181,3 +181,15 @@ class TestOutline:
     def test_a_place_has_a_name(self, box, words):
         left, top, right, bottom = box
         assert where([(left, top), (right, top), (right, bottom), (left, bottom)]) == words
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_places_on_a_line_keep_the_way_round(mirrored):
+    """They fit a turning and a mirroring equally well."""
+    source = np.array([[x, 40.0] for x in range(0, 200, 20)])
+    target = source * 0.5 + [30, 60]
+    if mirrored:
+        target[:, 0] = 200 - target[:, 0]
+    carried = _similarity(source, target, mirrored)
+    assert (np.linalg.det(carried) < 0) == mirrored
+    assert np.allclose((np.c_[source, np.ones(len(source))] @ carried.T)[:, :2], target)
