@@ -624,12 +624,17 @@ with connection.cursor() as cursor:
 
 def test_django_connects_again_after_kill_9_of_the_server(folder: Path) -> None:
     code = """
-import os, signal
+import os, signal, time
 from pathlib import Path
+import psutil
 with connection.cursor() as cursor:
     cursor.execute("create table image (id bigint)")
+    cursor.execute("select pg_backend_pid()")
+    backend = cursor.fetchone()[0]
 server = int((connection.cluster.data / "postmaster.pid").read_text().split()[0])
 os.kill(server, signal.SIGKILL)
+while psutil.pid_exists(backend):  # it serves this connection until it notices
+    time.sleep(0.01)
 close_old_connections()  # as at the start of each request
 try:
     with connection.cursor() as cursor:
