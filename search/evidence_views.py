@@ -123,32 +123,30 @@ def larger(asked: Asked, image: Image) -> str:
 @require_safe
 @cache_control(private=True, no_store=True)
 @explained
-def query_overlay(request: HttpRequest, token: str, pk: int, made: str) -> HttpResponse:
+def query_overlay(request: HttpRequest, token: str, pk: int) -> HttpResponse:
     image = find_image(request, pk)
-    return _overlay(Asked.brought(token), image, made)
+    return _overlay(Asked.brought(token), image)
 
 
-def _made_of(request: HttpRequest, pk: int, other: int, made: str) -> str:
+def _made_of(request: HttpRequest, pk: int, other: int) -> str:
     """The ETag: all that the overlay of two pictures of the gallery is made of. Http404 as the view has it."""
     both = "-".join(find_image(request, one).sha256 for one in (pk, other))
-    return f'"{made}-{overlay.VERSION}-{get_engine("local_features").version}-{both}"'
+    return f'"{overlay.VERSION}-{get_engine("local_features").version}-{both}"'
 
 
 @require_safe
 @explained  # outside of the others: a refusal is not kept
 @cache_control(private=True, max_age=HOUR)
 @condition(etag_func=_made_of)
-def like_overlay(request: HttpRequest, pk: int, other: int, made: str) -> HttpResponse:
+def like_overlay(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     image = find_image(request, other)
-    return _overlay(Asked.of_gallery(request, pk), image, made)
+    return _overlay(Asked.of_gallery(request, pk), image)
 
 
-def _overlay(asked: Asked, image: Image, made: str) -> HttpResponse:
-    """ "warped": the query as it lies on the match; "difference": what is different there."""
+def _overlay(asked: Asked, image: Image) -> HttpResponse:
+    """The query as it lies on the match."""
     with in_turn():
         found = prove(asked.query, image)
         match = overlay.fit(pixels_of(image, overlay.LONGEST))
         drawn = overlay.lay(asked.pixels(), match, found.homography)
-        if made == "difference":
-            drawn = overlay.difference(drawn, match)
         return HttpResponse(webp(PillowImage.fromarray(drawn), quality=90), content_type="image/webp")

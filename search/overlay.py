@@ -38,12 +38,6 @@ def lay(query: np.ndarray, match: np.ndarray, homography: np.ndarray) -> np.ndar
     return _warped(query, _to_centres(homography), width, height)
 
 
-def difference(laid: np.ndarray, match: np.ndarray) -> np.ndarray:
-    """(h, w, 4) uint8: how far the two are apart, STRONGER times, where both show something."""
-    apart = cv2().absdiff(laid[..., :3], match)
-    return np.dstack([cv2().convertScaleAbs(apart, alpha=STRONGER), laid[..., 3]])
-
-
 def refined(query: np.ndarray, match: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """(3, 3) between pixels: the given one, or what Evangelidis and Psarakis, "Parametric image alignment using
     enhanced correlation coefficient maximization", PAMI 2008, make of it."""
