@@ -4,6 +4,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Of the tests. More than four find nothing to share out, and each has a PostgreSQL of its own.
+PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
 .PHONY: run test check bench setup setup-dev system lock clean
 
@@ -11,7 +13,7 @@ run: setup
 	@exec $(BIN)/python manage.py run --port $(PORT) $(ARGS)
 
 test: setup-dev system check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff check .
