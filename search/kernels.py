@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
-from search.threads import FARTHEST, Nearest, nearest_in_pieces
+from search.indexes._forms import COSINE_STEPS, UNIT
+from search.threads import CORES, FARTHEST, Nearest, nearest_in_pieces, pool
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,3 +218,123 @@ def votes(points: Any, weights: Any, places: Any) -> Any:
         found += 1
         start = stop
     return ids[:found], best[:found]
+
+
+_SLACK = np.float32(2 * UNIT)
+"""More than the cosine can differ from the float32 product with a row that is not quite of length 1."""
+_DEAD = np.iinfo(np.uint16).max
+"""Score of a row that is no answer: more than any other with 4096 bits or less."""
+
+
+@njit(inline="always")
+def _single(half: Any) -> Any:
+    """The bits of a float16 as float32. Numba has no float16 on the CPU; LLVM makes SIMD of this."""
+    half = np.uint32(half)
+    bits = np.uint32(((half & np.uint32(0x7FFF)) << np.uint32(13)) | ((half & np.uint32(0x8000)) << np.uint32(16)))
+    return bits.view(np.float32) * np.float32(2.0**112)  # the exponents of the two are counted from different ends
+
+
+@njit(fastmath={"reassoc", "contract"})
+def _product(code: Any, query: Any) -> Any:
+    """In float32, rounded: to pass over the rows that are too far."""
+    total = np.float32(0)
+    for j in range(len(query)):
+        total += _single(code[j]) * query[j]
+    return total
+
+
+@njit(fastmath={"reassoc"})
+def _cosine_distance(code: Any, query: Any) -> Any:
+    """Exact up to the last rounding: products of float16 and sums of them up to 2 fit a float64, in any order."""
+    product = own = other = np.float64(0)
+    for j in range(len(query)):
+        value, asked = np.float64(_single(code[j])), np.float64(query[j])
+        product += value * asked
+        own += value * value
+        other += asked * asked
+    return np.int32(round((1 - product / math.sqrt(own * other)) * COSINE_STEPS))
+
+
+@compiled
+def _scan_cosines(
+    codes: Any, alive: Any, chosen: Any, query: Any, start: int, stop: int, distances: Any, rows: Any
+) -> None:
+    """As _scan_l1, over (n, d) float16 given as uint16. ``chosen``: rising rows to look at; empty for all."""
+    length = np.float32(math.sqrt(np.sum(query * query)))
+    reach = np.float32(-np.inf)
+    for i in range(start, stop):
+        row = chosen[i] if chosen.size else i
+        if alive.size and not (alive[row >> 3] >> (row & 7)) & 1:
+            continue
+        if _product(codes[row], query) < reach:
+            continue
+        distance = _cosine_distance(codes[row], query)
+        if distance < distances[0]:
+            replace_farthest(distances, rows, distance, row)
+            reach = length * (np.float32(1 - distances[0] / COSINE_STEPS) - _SLACK)
+
+
+def nearest_cosines(
+    codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int, chosen: np.ndarray | None = None
+) -> Nearest:
+    """Exact cosines of unit vectors: codes (n, 2 d) and queries (m, 2 d) uint8, the bytes of float16; k at most n.
+
+    ``alive``: a bitmap over the rows, lowest bit first; None for all. ``chosen``: rising rows (at least k) to look at.
+    """
+    bitmap = np.empty(0, np.uint8) if alive is None else alive
+    only = np.empty(0, np.int64) if chosen is None else chosen
+    halves, singles = codes.view(np.uint16), queries.view(np.float16).astype(np.float32)
+
+    def scan(start: int, stop: int) -> Nearest:
+        heap = np.full((len(queries), k), FARTHEST, np.int32), np.full((len(queries), k), -1, np.int64)
+        for query, distances, rows in zip(singles, *heap, strict=True):
+            _scan_cosines(halves, bitmap, only, query, start, stop, distances, rows)
+        return heap
+
+    return nearest_in_pieces(scan, len(codes) if chosen is None else len(chosen), k)
+
+
+def _ones_of(typing: Any, word: Any) -> Any:
+    return types.uint64(types.uint64), lambda context, builder, signature, words: builder.ctpop(words[0])
+
+
+_ones: Any = intrinsic(_ones_of)
+"""Bits that are set in a uint64: numba has no function for what LLVM has an instruction for."""
+
+
+@compiled
+def _score_signs(signs: Any, alive: Any, planes: Any, start: int, stop: int, scores: Any) -> np.ndarray:
+    """Fill in scores (n,) uint16 of the rows start..stop; returns how many live rows have each."""
+    counts = np.zeros(15 * 64 * planes.shape[1] + 1, np.int64)
+    for row in range(start, stop):
+        total = np.uint64(0)
+        for word in range(planes.shape[1]):
+            bits = signs[row, word]
+            total += (
+                _ones(bits ^ planes[0, word])
+                + (_ones(bits ^ planes[1, word]) << np.uint64(1))
+                + (_ones(bits ^ planes[2, word]) << np.uint64(2))
+                + (_ones(bits ^ planes[3, word]) << np.uint64(3))
+            )
+        scores[row] = total
+    for row in range(start, stop):  # not in the loop above, which SIMD runs through
+        if alive.size and not (alive[row >> 3] >> (row & 7)) & 1:
+            scores[row] = _DEAD
+        else:
+            counts[scores[row]] += 1
+    return counts
+
+
+def likely_by_signs(signs: np.ndarray, alive: np.ndarray | None, planes: np.ndarray, most: int) -> np.ndarray:
+    """Rising numbers of the ``most`` rows (and those as near as the last of them) that are likely nearest.
+
+    ``signs``: (n, 8 w) uint8, a bit for a number, set where it is positive. ``planes``: (4, w) uint64, lowest first:
+    bits of the numbers of the query, 0..15 from the least to the greatest. Each number of a row costs as many points
+    as the query's is away from the end that its sign stands for.
+    """
+    bitmap = np.empty(0, np.uint8) if alive is None else alive
+    words, scores = signs.view(np.uint64), np.empty(len(signs), np.uint16)
+    edges = [len(signs) * i // CORES for i in range(CORES + 1)]
+    counts = list(pool().map(lambda *ends: _score_signs(words, bitmap, planes, *ends, scores), edges, edges[1:]))
+    last = int(np.searchsorted(np.cumsum(np.sum(counts, axis=0)), most))
+    return np.flatnonzero(scores <= last)

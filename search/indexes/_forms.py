@@ -1,4 +1,4 @@
-"""The two kinds of rows that a FaissIndex holds: how FAISS keeps them and how the nearest are found.
+"""The kinds of rows that a FaissIndex holds: how FAISS keeps them and how the nearest are found.
 
 Both read FAISS's own memory, mapped or not, through a numpy view; the view is only valid while its index lives.
 """
@@ -16,6 +16,11 @@ from search.threads import Nearest, nearest_in_pieces
 
 _LENGTH = 8
 """Bytes of the number of codes, with which FAISS ends a header."""
+COSINE_STEPS = 2**24
+"""Of a distance between embeddings: 1 - cosine as int32. As fine as float32 below 1, far finer than what float16 does
+to a cosine (about 1e-5), and every distance, at most 2 ** 25, is exact in float32."""
+UNIT = 1e-3
+"""A vector may be so much longer or shorter than 1: rounding to float16 changes each number by at most 2 ** -11."""
 
 
 @cache
@@ -104,7 +109,33 @@ class L1:
         return nearest_l1(codes, alive, queries, k)
 
 
-FORMS: dict[str, Form] = {"hamming": Hamming(), "l1": L1()}
+class Cosine:
+    """Unit vectors of float16, two bytes a number: FAISS's scalar quantiser holds them, our kernel scans them.
+
+    FAISS's own scan uses one core for a query (tests/bench/bench_embeddings.py).
+    """
+
+    name = "cosine"
+
+    def header(self, width: int, rows: int) -> bytes:
+        faiss = _faiss()
+        kind = faiss.ScalarQuantizer.QT_fp16
+        index = faiss.IndexScalarQuantizer(width // 2, kind, faiss.METRIC_INNER_PRODUCT)
+        index.ntotal = rows
+        return _with_length(faiss.serialize_index(index), width * rows)
+
+    def map(self, path: Path) -> tuple[Any, np.ndarray]:
+        faiss = _faiss()
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        return index, _view(index.codes)
+
+    def nearest(self, codes: np.ndarray, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
+        from search.kernels import nearest_cosines
+
+        return nearest_cosines(codes, alive, queries, k)
+
+
+FORMS: dict[str, Form] = {"hamming": Hamming(), "l1": L1(), "cosine": Cosine()}
 
 
 def _with_length(empty: np.ndarray, size: int) -> bytes:

@@ -22,7 +22,7 @@ import numpy as np
 from gallery.disk import flush_folder
 from search.indexes._base import IndexDamaged, VectorIndex
 from search.indexes._forms import FORMS, Form
-from search.threads import FARTHEST
+from search.threads import FARTHEST, Nearest
 
 CODES, IDS = "codes.faiss", "ids.npy"
 _CHUNK = 65536
@@ -60,9 +60,12 @@ class _State:
 
 
 class FaissIndex(VectorIndex):
-    """``FaissIndex("hamming", 72)``: bits that differ; ``FaissIndex("l1", 512)``: L1 over bytes. Both exact."""
+    """``FaissIndex("hamming", 72)``: bits that differ; ``FaissIndex("l1", 512)``: L1 over bytes. Both exact.
 
-    def __init__(self, form: Literal["hamming", "l1"], width: int) -> None:
+    For "cosine" see EmbeddingIndex.
+    """
+
+    def __init__(self, form: Literal["hamming", "l1", "cosine"], width: int) -> None:
         self.width = width
         self._form: Form = FORMS[form]
         self._writing = threading.Lock()
@@ -172,7 +175,7 @@ class FaissIndex(VectorIndex):
         self, rows: _Rows, alive: np.ndarray | None, queries: np.ndarray, k: int, among: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ids and distances, at most k columns; nothing is id -1."""
-        if among is not None and len(among) * _FEW <= len(rows.ids):
+        if among is not None and self._few(len(among), rows):
             at = rows.where(among)
             rows, alive = rows.take(at if alive is None else at[alive[at]]), None
         elif among is not None:
@@ -181,8 +184,15 @@ class FaissIndex(VectorIndex):
         if not len(rows.ids) or not len(queries) or k < 1:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.int32)
         bitmap = None if alive is None else np.packbits(alive, bitorder="little")
-        distances, at = self._form.nearest(rows.codes, bitmap, queries, min(k, len(rows.ids)))
+        distances, at = self._scan(rows, bitmap, queries, min(k, len(rows.ids)))
         return np.where(at < 0, -1, rows.ids[at]), np.where(at < 0, FARTHEST, distances)
+
+    def _few(self, asked: int, rows: _Rows) -> bool:
+        return asked * _FEW <= len(rows.ids)
+
+    def _scan(self, rows: _Rows, alive: np.ndarray | None, queries: np.ndarray, k: int) -> Nearest:
+        """``alive``: a bitmap over the rows, lowest bit first; None for all."""
+        return self._form.nearest(rows.codes, alive, queries, k)
 
     def _mapped(self, folder: Path) -> _Rows:
         """Both files are compared with what ``write`` would have written, byte for byte up to the first row.
