@@ -13,6 +13,8 @@ from django.test import Client
 
 from tests.pictures import encode, photo
 
+pytest_plugins = ["tests.networks.fixtures"]
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
