@@ -8,7 +8,10 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from search.encoders._base import Network
+from search.encoders._resting import configure
 from search.errors import WeightsMissing
+
+__all__ = ["configure", "get_network", "kinds", "loaded"]
 
 _networks: dict[tuple[str, Path], Network] = {}
 _lock = threading.Lock()

@@ -1,0 +1,160 @@
+"""Backbones of timm: what they see before they would name it, as one vector."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gallery.pictures import Picture
+from search.encoders import _batches, pytorch, weights
+from search.encoders._base import Encoder, WeightFile
+from search.encoders._halves import bytes_of, halve
+from search.encoders._pixels import Preparation
+from search.encoders._resting import RestingNetwork
+from search.errors import WeightsMissing
+
+FILE = "model.safetensors"
+_VERSION = 1
+"""Of what is here: counts up when the same weights answer otherwise."""
+_SEEN, _MODE = "seen", {"center": "shortest", "squash": "squash", "border": "longest"}
+
+Said = Mapping[str, Any]
+
+
+class TimmEncoder(RestingNetwork, Encoder):
+    """``known``: what timm would say of the model (see _asked), so that nobody has to import it to be told."""
+
+    def __init__(self, kind: str, model: str, backbone: str, folder: Path, known: Said | None = None) -> None:
+        super().__init__()
+        self.kind, self.model, self.backbone, self.known = kind, model, backbone, known
+        self.folder = folder / kind / model
+        self.name, self.label = f"{kind}:{model}", f"timm {backbone}"
+        self._of_timm: Said | None = None
+
+    @property
+    def file(self) -> Path:
+        return self.folder / FILE
+
+    @property
+    def files(self) -> Sequence[WeightFile]:  # type: ignore[override]
+        url = f"https://huggingface.co/timm/{self.backbone}/resolve/main/{FILE}"
+        return [WeightFile(f"{self.kind}/{self.model}/{FILE}", url, bytes=(self.known or {}).get("bytes", 0))]
+
+    def _said(self) -> Said:
+        if self.known is None and self._of_timm is None:
+            self._of_timm = _asked(self.backbone)
+        return self.known or self._of_timm or {}
+
+    def _preparation(self) -> Preparation:
+        said = self._said()
+        _, height, width = said["input_size"]
+        mode = _MODE.get(said.get("crop_mode") or "center")
+        if height != width or mode is None:
+            raise WeightsMissing(f"{self.backbone} does not see squares; only such backbones are understood.")
+        mean = tuple(said["mean"])
+        return Preparation(
+            height,
+            mean=mean,
+            std=tuple(said["std"]),
+            interpolation=said["interpolation"],
+            mode=mode,
+            resized=math.floor(height / (said.get("crop_pct") or 0.875)),
+            fill=tuple(round(255 * part) for part in mean),
+        )
+
+    @property
+    def dimension(self) -> int:  # type: ignore[override]
+        return int(self._said()["dimension"])
+
+    @property
+    def side(self) -> int:  # type: ignore[override]
+        preparation = self._preparation()
+        return preparation.resized or preparation.side
+
+    def look(self) -> None:
+        with self._says_what_to_do():
+            weights.look_at(self.file)
+
+    def fingerprint(self) -> str:
+        with self._says_what_to_do():
+            rest = json.dumps([_VERSION, self.backbone, asdict(self._preparation())], sort_keys=True)
+            return hashlib.sha256(f"{weights.fingerprint(self.file)} {rest}".encode()).hexdigest()
+
+    def load(self) -> None:
+        self.ask(_SEEN, bool)
+
+    def encode(self, pictures: Sequence[Picture]) -> np.ndarray:
+        with self._says_what_to_do():
+            prepare, dimension = self._preparation(), self.dimension
+        return self.ask(_SEEN, lambda part: _batches.vectors(pictures, prepare, part.see, part.device, dimension))
+
+    def read_part(self, name: str) -> Backbone:
+        with self._says_what_to_do():
+            weights.look_at(self.file)
+            device, network = pytorch.device(), _built(self.backbone)
+            expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+            tensors = weights.take(self.file, expected, lambda name: True, _is_other(network))
+            network.load_state_dict(dict(tensors), strict=True, assign=True)
+            return Backbone(halve(network.eval().requires_grad_(False).float().to(device), device), device)
+
+    def _says_what_to_do(self) -> Any:
+        bring = f"copy {FILE} of the model timm/{self.backbone} on Hugging Face to {self.folder}"
+        return weights.says(
+            f"{self.label} cannot be used", f"To mend it, {bring}, or run: manage.py weights fetch global_features."
+        )
+
+
+class Backbone:
+    """In memory, on a device."""
+
+    def __init__(self, network: Any, device: Any) -> None:
+        self.network, self.device = network, device
+
+    @property
+    def bytes(self) -> int:
+        return bytes_of(self.network)
+
+    def see(self, pixels: Any) -> Any:
+        return self.network(pixels)
+
+
+def _built(backbone: str) -> Any:
+    """Without the layer that names things. WeightsMissing if timm knows no such backbone, or stumbles over it."""
+    try:
+        network = _timm().create_model(backbone, pretrained=False)
+        network.reset_classifier(0)
+    except Exception as error:
+        raise WeightsMissing(f"timm cannot build {backbone}: {str(error)[:200]}.") from error
+    return network
+
+
+def _is_other(network: Any) -> Any:
+    """What may lie beside: what names things is not needed, and old files hold what is calculated now."""
+    heads = (network.default_cfg or {}).get("classifier") or "head"
+    beginnings = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+    return lambda name: name.startswith(beginnings) or name.endswith("relative_position_index")
+
+
+def _timm() -> Any:
+    pytorch.torch()  # first, or torchvision, which timm imports, may fail
+    return import_module("timm")
+
+
+def _asked(backbone: str) -> Said:
+    """timm's pretrained_cfg, of which "input_size", "mean", "std", "interpolation", "crop_pct" and "crop_mode" count,
+    and the "dimension" of the answers."""
+    found = _timm().get_pretrained_cfg(backbone)
+    if found is None:
+        raise WeightsMissing(f"timm knows no backbone “{backbone}”.")
+    network = _built(backbone).eval()
+    with pytorch.torch().inference_mode():
+        answer = network(pytorch.torch().zeros(1, *found.input_size))
+    return {**found.to_dict(), "dimension": answer.shape[1]}
