@@ -19,11 +19,17 @@ PURE = [
     "gallery/pictures.py",
     "gallery/database/cluster.py",
     "search/engines",
+    "search/encoders",
     "search/errors.py",
+    "search/expansion.py",
     "search/fusion.py",
     "search/indexes",
     "search/kernels.py",
+    "search/learned.py",
+    "search/meaning.py",
     "search/query.py",
+    "search/vlad.py",
+    "search/whitening.py",
 ]
 HEAVY = {"cv2", "faiss", "kornia", "numba", "open_clip", "scipy", "timm", "torch", "transformers"}
 
