@@ -8,3 +8,6 @@ image_trashed = Signal()
 
 web_started = Signal()
 """Sent in a thread of its own when the web server has loaded the site: the time to get ready for the first visitor."""
+
+ready_asked = Signal()
+"""Sent with ``in_full`` (who asks is of the staff). Receivers answer {part: why it is off}, of what ought to work."""

@@ -20,6 +20,7 @@ from gallery.pictures import DecoderBusy, PictureError
 from ingestion import decisions, pipeline
 from ingestion.models import HeldUpload, Job, WatchedFolder, sweep_held
 from ingestion.sources import folder
+from search import tasks as networks
 from search.engines import all_engines
 from search.models import images_without
 
@@ -55,7 +56,8 @@ def work() -> None:
     while work_once():
         if time.monotonic() > ends:
             ring()
-            return
+            break
+    networks.ring(networks.fill_networks)  # they look at the new pictures
 
 
 def ring_for_held() -> None:

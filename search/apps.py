@@ -11,14 +11,17 @@ class SearchConfig(AppConfig):
         from django.conf import settings
         from django.db.models.signals import pre_delete
 
-        from gallery.signals import image_incomplete, image_trashed, web_started
+        from gallery.signals import image_incomplete, image_trashed, ready_asked, web_started
         from search import checks  # noqa: F401 - registers them
+        from search.encoders import _resting
 
         image_trashed.connect(_forget_features, dispatch_uid="search.forget_features")
         image_trashed.connect(_regroup_trashed, dispatch_uid="search.regroup_trashed")
         image_incomplete.connect(_regroup_restored, dispatch_uid="search.regroup_restored")
         pre_delete.connect(_regroup_deleted, "gallery.Image", dispatch_uid="search.regroup_deleted")
         web_started.connect(_warm_up, dispatch_uid="search.warm_up")
+        ready_asked.connect(_say_off, dispatch_uid="search.say_off")
+        _resting.configure(settings.DEVICE, settings.IDLE_MINUTES)
         if settings.KEYPOINTS != "sift":
             _describe_keypoints_by(settings.KEYPOINTS, settings.WEIGHTS)
 
@@ -36,9 +39,18 @@ def _warm_up(**kwargs: Any) -> None:
     warm_up()
 
 
+def _say_off(in_full: bool, **kwargs: Any) -> dict[str, str]:
+    from search.networks import off
+
+    return {name: full if in_full else short for name, (short, full) in off().items()}
+
+
 def _forget_features(image: Any, **kwargs: Any) -> None:
     """A month of trash must not crowd visible pictures out of the answers. Restoring makes the features again."""
+    from search.models import Unmade
+
     image.features.all().delete()
+    Unmade.objects.filter(image=image).delete()
 
 
 def _regroup_trashed(image: Any, **kwargs: Any) -> None:

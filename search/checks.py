@@ -22,3 +22,18 @@ def keypoints_have_an_encoder(app_configs: Any, **kwargs: Any) -> list[CheckMess
         hint = "Until then SIFT describes the keypoints, as with LOOKALIKE_KEYPOINTS=sift."
         return [Warning(str(error), hint=hint, id="search.W001")]
     return []
+
+
+@register
+def weights_are_good(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Those that are here; whoever has brought none knows that."""
+    if not settings.WEIGHTS.is_dir() or not any(settings.WEIGHTS.iterdir()):
+        return []
+    from search.weights import KEYPOINTS, State, all_weights
+
+    hint = "What needs it is off; everything else works. See manage.py weights list."
+    return [
+        Warning(each.error, hint=hint, id="search.W002")
+        for each in all_weights()
+        if each.state == State.DAMAGED and each.name != KEYPOINTS
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,8 @@ from search.roles import Role, all_roles
 
 logger = logging.getLogger(__name__)
 
-_bound: dict[int, Role] = {}
+_bound: dict[tuple[int, int, Path], Role] = {}
+"""By generation, what it has learned from, and the folder of weights."""
 _lock = threading.Lock()
 
 
@@ -41,23 +43,22 @@ def current_role(name: str) -> Role | None:
 
 def _current_roles() -> list[Role]:
     """One statement; what was learned (it may be large) is read once in each process."""
-    rows = Generation.objects.filter(state=Generation.State.CURRENT).values_list("pk", flat=True)
-    return [role for pk in rows if (role := _role(pk)) is not None]
-
-
-def _role(pk: int) -> Role | None:
-    with _lock:
-        role = _bound.get(pk)
-    if role is None and (generation := Generation.objects.filter(pk=pk).first()):
-        role = bound_role(generation)
-        if role:
-            with _lock:
-                _bound[pk] = role
-    return role
+    rows = Generation.objects.filter(state=Generation.State.CURRENT)
+    return [role for generation in rows if (role := bound_role(generation)) is not None]
 
 
 def bound_role(generation: Generation) -> Role | None:
     """The role over this generation; None, and a line in the log, if program or settings do not know it any more."""
+    key = generation.pk, generation.learned_from, settings.WEIGHTS
+    with _lock:
+        bound = _bound.get(key)
+    if bound is None and (bound := _bind(generation)):
+        with _lock:
+            bound = _bound.setdefault(key, bound)  # the first one stays: indexes are kept for it
+    return bound
+
+
+def _bind(generation: Generation) -> Role | None:
     role = all_roles().get(generation.role)
     if role is None:
         return None

@@ -17,16 +17,19 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from gallery.models import Image, ImageQuerySet
 from gallery.pictures import DecoderBusy, PictureError, decode
 from search.current import bound_role
 from search.encoders import get_network
 from search.engines import all_engines
+from search.engines._embedding import EmbeddingEngine
 from search.errors import EngineError, WeightsMissing
 from search.live_index import LiveIndex
 from search.models import Feature, Generation
+from search.models.generations import FORGOTTEN_AFTER
 from search.roles import Role, all_roles
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ LEARN_INPUTS, LEARN_FEATURES = 2_000, 20_000
 """The most that is learned from: more changes little, and all of it is in memory at once."""
 OUTGROWN, LARGE = 4, 50_000
 """What was learned of a collection is learned again when there are so many times the pictures, until it is large."""
+BEGIN_LOCK = 7345
+"""With a number for the role."""
 _SIDE = 256
 """Pixels of the shorter side: nearly all networks look at 224."""
 _AT_ONCE = 5_000
@@ -45,7 +50,8 @@ _STEADY = 0.7
 # --- beginning
 def wanted(role: Role) -> Sequence[str]:
     """Names of the networks that may fill a role, the best first."""
-    return role.wanted() if isinstance(role, Role) else settings.NETWORKS.get(role.name, [])
+    names = role.wanted() if isinstance(role, Role) else None
+    return settings.NETWORKS.get(role.name, []) if names is None else names
 
 
 def begin_wanted() -> None:
@@ -55,9 +61,18 @@ def begin_wanted() -> None:
         name = next((name for name in wanted(role) if _is_usable(name)), None)
         if name is None:
             continue
-        made = Generation.objects.filter(role=role.name, network=name, fingerprint=_fingerprint(role, name))
-        if not made.exists() or _is_outgrown(role, name):
-            begin(role.name, name)
+        fingerprint = _fingerprint(role, name)
+        with transaction.atomic():
+            _lock(role.name)
+            made = Generation.objects.filter(role=role.name, network=name, fingerprint=fingerprint)
+            if not made.exists() or _is_outgrown(role, name):
+                begin(role.name, name)
+
+
+def _lock(role: str) -> None:
+    """Until the end of this transaction nobody else begins anything in the role."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", [BEGIN_LOCK, role])
 
 
 def _is_usable(name: str) -> bool:
@@ -85,14 +100,15 @@ def _is_outgrown(role: Role, name: str) -> bool:
 
 
 def begin(role_name: str, network_name: str) -> Generation:
-    """A new generation; one that was being made in the same role is given up. WeightsMissing if it cannot be."""
+    """A new generation; one that was being made in the same role is stopped. WeightsMissing if it cannot be."""
     role, network = all_roles()[role_name], get_network(network_name, settings.WEIGHTS)
     network.look()
     bound = role.bound(0, network)
     fingerprint = bound.fingerprint(network)
     with transaction.atomic():
-        for other in Generation.objects.select_for_update().filter(role=role_name, state=Generation.State.BESIDE):
-            Generation.objects.filter(pk=other.pk).update(state=Generation.State.FORMER, answered_until=None)
+        _lock(role_name)
+        if other := Generation.objects.beside(role_name):
+            other.stop()
         # The first of its role answers while it is made, unless it has to learn before it can.
         waits = bound.learns_first or bound.learns_after or Generation.objects.current(role_name)
         state = Generation.State.BESIDE if waits else Generation.State.CURRENT
@@ -128,6 +144,8 @@ def fill_one(generation: Generation, seconds: float = float("inf")) -> bool:
         return False
     try:
         return _Filling(generation, worker).run(seconds)
+    except _TakenOver:
+        logger.info("%s was stopped", generation)
     except WeightsMissing as error:
         generation.release(worker, str(error))
     except (OperationalError, InterfaceError):
@@ -136,6 +154,10 @@ def fill_one(generation: Generation, seconds: float = float("inf")) -> bool:
         logger.exception("%s does not go on", generation)
         generation.release(worker, f"{error.__class__.__name__}: {error}")
     return False
+
+
+class _TakenOver(Exception):
+    """It was stopped, or another worker has it: nothing more is done to it here."""
 
 
 @dataclass
@@ -157,6 +179,7 @@ class _Filling:
     def run(self, seconds: float) -> bool:
         """True if there is more to do; the lease is given back."""
         ends = time.monotonic() + seconds
+        self._require_its_network()
         if self.role.learns_first and not self.generation.learned and not self._learn_first():
             self.generation.release(self.worker, "")
             return False
@@ -166,26 +189,31 @@ class _Filling:
         self.generation.release(self.worker)
         return more
 
+    def _require_its_network(self) -> None:
+        """What other weights make must not stand beside what these have made."""
+        self.role.network.look()
+        if self.role.fingerprint(self.role.network) != self.generation.fingerprint:
+            raise WeightsMissing(f"The weights of {self.role.network.label} are not those that it was made with.")
+
     def _fill(self, ends: float) -> bool:
-        """False when nothing is missing."""
+        """Newest pictures first. False when nothing is missing."""
         with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
-            done = 0
-            following = self._read(reading, done)
+            following = self._read(reading)
             while following is not None:
-                batch, done = following.result(), done + 1
+                batch = following.result()
                 if not self.generation.hold(self.worker, batch.ids):
-                    return False  # somebody else has taken over
-                following = self._read(reading, max(batch.ids)) if not self.generation.suspects else None
+                    raise _TakenOver
+                following = None if self.generation.suspects else self._read(reading, before=min(batch.ids))
                 self._make(batch)
                 if following is None:
-                    following = self._read(reading, 0)
+                    following = self._read(reading)  # what came meanwhile
                 if time.monotonic() > ends:
                     return following is not None
-        return self._read_ids(0) != []
+        return self._read_ids() != []
 
-    def _read(self, reading: ThreadPoolExecutor, after: int) -> Future[_Batch] | None:
+    def _read(self, reading: ThreadPoolExecutor, before: int | None = None) -> Future[_Batch] | None:
         """The next batch, read while the network is at the one before."""
-        ids = self._read_ids(after)
+        ids = self._read_ids(before)
         if not ids:
             return None
         if self.role.made_of:
@@ -199,11 +227,11 @@ class _Filling:
         side = max(_SIDE, getattr(self.role.network, "side", 0))
         return {image.pk: _path(image, side) for image in Image.objects.filter(pk__in=ids)}
 
-    def _read_ids(self, after: int) -> list[int]:
+    def _read_ids(self, before: int | None = None) -> list[int]:
         if self.generation.suspects:
             return self.generation.suspects[:1]
-        missing = self._possible().filter(pk__gt=after).order_by("pk")
-        return list(missing.values_list("pk", flat=True)[: self.role.batch])
+        missing = self._possible() if before is None else self._possible().filter(pk__lt=before)
+        return list(missing.order_by("-pk").values_list("pk", flat=True)[: self.role.batch])
 
     def _possible(self) -> ImageQuerySet:
         """Those missing whose input is there."""
@@ -218,7 +246,8 @@ class _Filling:
         if not engine.of_network:
             return engine.name, engine.version
         current = Generation.objects.current(engine.name)
-        return engine.name, current.pk if current else 0
+        # What another network has made is not what this one reads.
+        return engine.name, current.pk if current and current.network == self.generation.network else 0
 
     def _features(self, ids: list[int]) -> _Batch:
         source = self._source()
@@ -232,8 +261,11 @@ class _Filling:
             self.generation.give_up(image_id, error)
         made = self._kept(batch.inputs)
         rest = [pk for pk in batch.inputs if pk not in made]
-        if rest:
-            made |= self._network_makes(rest, batch.inputs)
+        for image_id, data in (self._network_makes(rest, batch.inputs) if rest else {}).items():
+            if error := self._wrong(data):
+                self.generation.give_up(image_id, error)
+            else:
+                made[image_id] = data
         self._store(made)
         rate = len(batch.ids) / max(1e-3, time.monotonic() - started)
         old = self.generation.rate
@@ -247,7 +279,23 @@ class _Filling:
         before = Generation.objects.filter(role=mine.role, network=mine.network, fingerprint=mine.fingerprint)
         before = before.exclude(pk=mine.pk)
         rows = Feature.objects.filter(engine=mine.role, version__in=before.values("pk"), image_id__in=list(inputs))
-        return {pk: bytes(data) for pk, data in rows.values_list("image_id", "data")}
+        kept = {pk: bytes(data) for pk, data in rows.values_list("image_id", "data")}
+        return {pk: data for pk, data in kept.items() if not self._wrong(data)}
+
+    def _wrong(self, data: bytes) -> str:
+        """Why an index could not take this feature; "" if it can. What roles of other kinds make is their own."""
+        if not isinstance(self.role, EmbeddingEngine):
+            return ""
+        if not np.isfinite(np.frombuffer(data[: len(data) // 2 * 2], "<f2")).all():
+            return "Its numbers are no numbers."
+        if self.role.learns_after and not self.role.learned:  # until then it cannot read anything
+            width = 2 * self.role.network.dimension
+            return "" if len(data) == width else f"a feature of {self.role.network.label} has {width} bytes"
+        try:
+            self.role.rows([data])
+        except ValueError as error:
+            return str(error)
+        return ""
 
     def _network_makes(self, ids: list[int], inputs: dict[int, Any]) -> dict[int, bytes]:
         try:
@@ -306,7 +354,7 @@ class _Filling:
             return
         if self.role.name in all_engines():
             _write_index(self.role)
-        switch(self.generation)
+        switch(self.generation, self.worker)
 
 
 def _write_index(engine: Any) -> None:
@@ -319,11 +367,13 @@ def _write_index(engine: Any) -> None:
         logger.warning("No snapshot of %s: %s", engine.name, error)
 
 
-def switch(generation: Generation) -> None:
-    """Let it answer. Also the way back to a former one: what came since is made then."""
+def switch(generation: Generation, worker: str | None = None) -> bool:
+    """Let it answer. Also the way back to a former one: what came since is made then. False as in its ``answer``."""
     with transaction.atomic():
-        generation.answer()
-        _switched(generation)
+        has_switched = generation.answer(worker)
+        if has_switched:
+            _switched(generation)
+    return has_switched
 
 
 def _switched(generation: Generation) -> None:
@@ -334,15 +384,13 @@ def _switched(generation: Generation) -> None:
 
 def forget_former() -> bool:
     """Remove what generations have made that nobody can roll back to, some of it at a time. True if there is more."""
-    for role in Generation.objects.values_list("role", flat=True).distinct().order_by("role"):
-        kept = Generation.objects.former(role)
-        formers = Generation.objects.filter(role=role, state=Generation.State.FORMER)
-        for generation in formers.exclude(pk=kept.pk if kept else None):
-            ids = generation.features.values_list("pk", flat=True)[:_AT_ONCE]
-            removed, _ = Feature.objects.filter(pk__in=list(ids)).delete()
-            if removed:
-                return True
-            generation.delete()
+    for generation in Generation.objects.forgettable().filter(answered_until__lt=Now() - FORGOTTEN_AFTER):
+        ids = list(generation.features.values_list("pk", flat=True)[:_AT_ONCE])
+        if ids:
+            Feature.objects.filter(pk__in=ids).delete()
+            return True
+        if generation.state != Generation.State.GONE:
+            generation.forget()
     return False
 
 

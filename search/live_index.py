@@ -22,7 +22,7 @@ from search.current import current_engine
 from search.engines._base import Engine
 from search.errors import EngineError
 from search.indexes._base import Index, Rows
-from search.models import Change, Feature, Snapshot, images_without
+from search.models import Change, Feature, Snapshot, Unmade, images_without
 from search.models.features import renew_damaged
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class LiveIndex:
         missing = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
         if not missing and (oldest := images.order_by("pk").first()):
             missing = not Feature.objects.of(self.engine).filter(image=oldest).exists()
-        pictures = images.count() if missing else 0
+        pictures = images.count() - self._unmade() if missing else 0
         self._gaps = ""
         if len(index) < pictures:
             share = 100 * len(index) // pictures
@@ -118,6 +118,10 @@ class LiveIndex:
         if self._damaged:
             self._damaged &= set(images_without(self.engine).filter(pk__in=self._damaged).values_list("pk", flat=True))
         self._look_at = time.monotonic() + LOOK_SECONDS if self.notice else math.inf
+
+    def _unmade(self) -> int:
+        """Pictures of which a network can make nothing: they are not on their way."""
+        return Unmade.objects.filter(generation=self.engine.version).count() if self.engine.of_network else 0
 
     def _last_change(self) -> int:
         rows = Change.objects.filter(engine=self.engine.name, version=self.engine.version)

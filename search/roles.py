@@ -33,6 +33,10 @@ class Role(ABC):
     network: Network
     learned: bytes = b""
 
+    def wanted(self) -> Sequence[str] | None:
+        """Names of the networks that may fill it, the best first; None: as settings.NETWORKS says."""
+        return None
+
     @abstractmethod
     def bound(self, version: int, network: Network, learned: bytes = b"") -> Self:
         """One that makes and reads the features of a generation."""

@@ -11,6 +11,7 @@ from search.models.duplicates import (
     same_bytes,
 )
 from search.models.features import Change, Feature, FeatureQuerySet, Snapshot, images_without, store_features
+from search.models.fetches import Fetch
 from search.models.generations import Generation, Unmade
 from search.models.queries import QueryPicture, new_token, sweep_queries
 from search.models.resolutions import Dropped, Resolution
@@ -22,6 +23,7 @@ __all__ = [
     "Examination",
     "Feature",
     "FeatureQuerySet",
+    "Fetch",
     "Generation",
     "Group",
     "GroupMember",

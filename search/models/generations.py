@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from gallery.models import Image, ImageQuerySet
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LEASE = timedelta(minutes=10)
 """A worker that has not reported for so long is taken for dead. Captions of a batch take a minute on two cores."""
 MAX_CRASHES = 3
+FORGOTTEN_AFTER = timedelta(days=1)
+"""What nobody can roll back to any more, and what was stopped, keeps its vectors for so long: it may be a mistake."""
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -29,24 +31,42 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def former(self, role: str) -> Generation | None:
         """The one that a roll back goes to."""
-        return self.filter(role=role, state=Generation.State.FORMER).order_by("-answered_until", "-pk").first()
+        last = F("answered_until").desc(nulls_last=True)
+        return self.filter(role=role, state=Generation.State.FORMER).order_by(last, "-pk").first()
+
+    def forgettable(self) -> GenerationQuerySet:
+        """Those whose features nobody can come back to: stopped ones, and all formers of a role but the last."""
+        last = F("answered_until").desc(nulls_last=True)
+        later = self.filter(role=OuterRef("role"), state=Generation.State.FORMER).order_by(last, "-pk")
+        formers = Q(state=Generation.State.FORMER) & ~Q(pk=models.Subquery(later.values("pk")[:1]))
+        return self.filter(formers | Q(state__in=(Generation.State.STOPPED, Generation.State.GONE)))
 
     def at_work(self) -> GenerationQuerySet:
         """Those that get what is missing of them."""
         return self.filter(state__in=(Generation.State.CURRENT, Generation.State.BESIDE))
 
 
+class GenerationManager(models.Manager.from_queryset(GenerationQuerySet)):  # type: ignore[misc]
+    """What was learned may be megabytes, and few who look at a generation need it."""
+
+    def get_queryset(self) -> GenerationQuerySet:
+        return super().get_queryset().defer("learned")  # type: ignore[no-any-return]
+
+
 class Generation(models.Model):
     """All that one network makes in one role. Its number is the version of its features.
 
     A new one is made beside the one that answers, and takes its place when it is complete; the former stays, so that
-    there is a way back, until another one becomes the former.
+    there is a way back, until another one becomes the former. The row stays for ever: it says that this network was
+    here once, and is not to be begun again by itself.
     """
 
     class State(models.TextChoices):
         BESIDE = "beside", "being made beside the one that answers"
         CURRENT = "current", "answers"
         FORMER = "former", "has answered before"
+        STOPPED = "stopped", "was given up before it was complete"
+        GONE = "gone", "its features were removed"
 
     role = models.CharField(max_length=32)
     network = models.CharField(max_length=200, help_text="As search.encoders.get_network knows it.")
@@ -57,14 +77,14 @@ class Generation(models.Model):
     error = models.TextField(blank=True, help_text="Why it does not go on.")
     rate = models.FloatField(default=0, help_text="Pictures a second, lately.")
     created_at = models.DateTimeField(db_default=Now())
-    answered_until = models.DateTimeField(null=True, blank=True)
+    answered_until = models.DateTimeField(null=True, blank=True, help_text="Or was stopped then.")
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=100, blank=True)
     doing = models.JSONField(default=list, blank=True, help_text="Ids of the batch in work; a crash leaves them here.")
     suspects = models.JSONField(default=list, blank=True, help_text="Ids to be done one by one, after a crash.")
     crashes = models.PositiveSmallIntegerField(default=0)
 
-    objects = GenerationQuerySet.as_manager()
+    objects = GenerationManager()
 
     class Meta:
         ordering = ["role", "-pk"]
@@ -86,6 +106,10 @@ class Generation(models.Model):
         unmade = self.unmade.filter(image=OuterRef("pk"))
         ready = Image.objects.filter(state=Image.State.READY, trashed_at__isnull=True)
         return ready.filter(~Exists(seen), ~Exists(unmade))
+
+    def try_again(self) -> int:
+        """With those of which nothing could be made. Returns how many."""
+        return self.unmade.all().delete()[0]
 
     def claim(self, worker: str) -> bool:
         """Take it for LEASE; False if another worker has it. What a crash has left is looked at more closely then."""
@@ -112,9 +136,11 @@ class Generation(models.Model):
         self.save(update_fields=["doing", "suspects", "crashes"])
 
     def give_up(self, image_id: int, error: str) -> None:
-        """Nothing can be made of this image; ``error`` says why. An image that is gone needs no reason."""
+        """Nothing can be made of this image; ``error`` says why. One that is gone, or in the trash and so without
+        renditions, needs no reason."""
+        ready = Image.objects.filter(state=Image.State.READY, trashed_at__isnull=True)
         with transaction.atomic():
-            if Image.objects.select_for_update(no_key=True).filter(pk=image_id).exists():
+            if ready.select_for_update(no_key=True).filter(pk=image_id).exists():
                 Unmade.objects.get_or_create(generation=self, image_id=image_id, defaults={"error": error[:1000]})
 
     def hold(self, worker: str, doing: list[int]) -> bool:
@@ -133,16 +159,54 @@ class Generation(models.Model):
 
     def release(self, worker: str, error: str | None = None) -> None:
         """Give it back; with an error, the batch in work was not its reason to die and is tried again."""
-        changes = {"lease_until": None, "doing": []} | ({} if error is None else {"error": error})
+        changes: dict[str, Any] = {"lease_until": None, "doing": []} | ({} if error is None else {"error": error})
         Generation.objects.filter(pk=self.pk, worker=worker).update(**changes)
 
-    def answer(self) -> None:
-        """Answer from now on; the one that has answered becomes the former, and what was the former is given up."""
+    def answer(self, worker: str | None = None) -> bool:
+        """Answer from now on; the one that has answered becomes the former, and what was the former is given up.
+
+        ``worker``: who has made it, and still must be the one. False, and nothing changes, if it was stopped or its
+        features were removed meanwhile.
+        """
         with transaction.atomic():
-            old = Generation.objects.select_for_update().filter(role=self.role, state=self.State.CURRENT)
+            # All of the role, so that of two who switch at once the second one sees what the first has done.
+            rows = Generation.objects.select_for_update().filter(role=self.role).order_by("pk")
+            states = dict(rows.values_list("pk", "state"))
+            mine = Generation.objects.filter(pk=self.pk, **({} if worker is None else {"worker": worker}))
+            if states.get(self.pk) not in (self.State.BESIDE, self.State.FORMER) or not mine.exists():
+                return False
+            old = Generation.objects.filter(role=self.role, state=self.State.CURRENT)
             old.update(state=self.State.FORMER, answered_until=Now(), lease_until=None)
-            Generation.objects.filter(pk=self.pk).update(state=self.State.CURRENT, answered_until=None)
+            mine.update(state=self.State.CURRENT, answered_until=None)
         self.refresh_from_db(fields=["state", "answered_until"])
+        return True
+
+    def forget(self) -> None:
+        """Its features are removed."""
+        self.unmade.all().delete()
+        Generation.objects.filter(pk=self.pk).update(state=self.State.GONE, learned=b"", suspects=[])
+
+    def stop(self) -> bool:
+        """Give up making it. What it has made is kept for a day, and ``go_on`` goes on from there."""
+        mine = Generation.objects.filter(pk=self.pk, state=self.State.BESIDE)
+        changes: dict[str, Any] = {
+            "state": self.State.STOPPED,
+            "answered_until": Now(),
+            "lease_until": None,
+            "worker": "",
+            "doing": [],
+        }
+        return bool(mine.update(**changes))
+
+    def go_on(self) -> bool:
+        """Undo ``stop``. False if another one is being made by now, or its features are gone."""
+        with transaction.atomic():
+            rows = Generation.objects.select_for_update().filter(role=self.role)
+            states = dict(rows.values_list("pk", "state"))
+            if states.get(self.pk) != self.State.STOPPED or self.State.BESIDE in states.values():
+                return False
+            Generation.objects.filter(pk=self.pk).update(state=self.State.BESIDE, answered_until=None, error="")
+        return True
 
 
 class Unmade(models.Model):

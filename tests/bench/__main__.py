@@ -6,7 +6,17 @@ Each prints a table; ratios are against a baseline of the same run. Nothing here
 import subprocess
 import sys
 
-BENCHES = ["phash", "color", "local_features", "local_scale", "embeddings", "encoders", "global_features", "import", "scale"]
+BENCHES = [
+    "phash",
+    "color",
+    "local_features",
+    "local_scale",
+    "embeddings",
+    "encoders",
+    "global_features",
+    "import",
+    "scale",
+]
 
 
 def main() -> None:
