@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AbstractUser, AnonymousUser
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Cast, Now
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -74,6 +74,13 @@ class Image(models.Model):
     exif = models.JSONField(default=dict, blank=True)
     palette = models.JSONField(default=list, blank=True, help_text="[[hex colour, share], ...], largest first.")
     placeholder = models.BinaryField(default=b"", help_text="A WebP of 16 pixels, shown until the thumbnail is there.")
+    caption = models.TextField(
+        default="",
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="The best of its captions that are shown; kept by a trigger of the table of captions.",
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.NEW)
     trashed_at = models.DateTimeField(null=True, blank=True)
 
@@ -98,7 +105,7 @@ class Image(models.Model):
     @property
     def alt(self) -> str:
         """Words in place of the picture."""
-        return self.name
+        return self.caption or self.name
 
     @property
     def ratio_class(self) -> str:
@@ -245,15 +252,48 @@ class Tag(models.Model):
         return self.name
 
 
+PERSON = "person"
+
+
+class WordQuerySet(models.QuerySet[Any]):
+    def best_first(self) -> WordQuerySet:
+        """A person's before a machine's, those that a person agreed with before suggestions, the surer first."""
+        of_person = Case(When(origin=PERSON, then=0), default=1)
+        agreed = Case(When(state=Opinion.ACCEPTED, then=0), default=1)
+        return self.order_by(of_person, agreed, F("confidence").desc(nulls_last=True), "-pk")
+
+
 class Word(models.Model):
     """Shared by all that an annotator or a person says of a picture."""
 
-    origin = models.CharField(max_length=64, default="person", help_text='"person", or the model that wrote it.')
+    origin = models.CharField(
+        max_length=200, default=PERSON, help_text='"person", or the network or program that wrote it.'
+    )
+    generation = models.PositiveBigIntegerField(
+        default=0, db_default=0, editable=False, help_text="Of the network (search.Generation); 0 for all others."
+    )
     confidence = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=9, choices=Opinion.choices, default=Opinion.ACCEPTED)
+    offered = models.BooleanField(
+        default=True,
+        db_default=True,
+        editable=False,
+        help_text="As a suggestion it is shown: its network is the one that answers, and it is sure enough.",
+    )
+    shown = models.GeneratedField(
+        expression=Q(state="accepted") | Q(state="suggested", offered=True),  # type: ignore[arg-type]
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+
+    objects: ClassVar[WordQuerySet] = WordQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         abstract = True
+
+    @property
+    def is_of_person(self) -> bool:
+        return self.origin == PERSON
 
 
 class ImageTag(Word):
@@ -261,7 +301,15 @@ class ImageTag(Word):
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="image_tags")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["image", "tag", "origin"], name="image_tag_once")]
+        constraints = [models.UniqueConstraint(fields=["image", "tag", "origin", "generation"], name="image_tag_once")]
+        indexes = [
+            models.Index(
+                fields=["generation", "confidence"],
+                include=["image", "tag"],
+                name="image_tag_sure",
+                condition=Q(generation__gt=0),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.tag}"
@@ -272,7 +320,15 @@ class Caption(Word):
     text = models.TextField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["image", "origin"], name="caption_once")]
+        constraints = [models.UniqueConstraint(fields=["image", "origin", "generation"], name="caption_once")]
+        indexes = [
+            models.Index(
+                fields=["generation", "confidence"],
+                include=["image"],
+                name="caption_sure",
+                condition=Q(generation__gt=0),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.text
@@ -287,7 +343,7 @@ class OcrText(Word):
 
     class Meta:
         verbose_name = "OCR text"
-        constraints = [models.UniqueConstraint(fields=["image", "origin"], name="ocr_text_once")]
+        constraints = [models.UniqueConstraint(fields=["image", "origin", "generation"], name="ocr_text_once")]
 
     def __str__(self) -> str:
         return self.text

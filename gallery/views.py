@@ -22,9 +22,11 @@ from gallery import justified, originals, renditions
 from gallery.forms import WelcomeForm
 from gallery.models import Image
 from gallery.names import safe_name
+from gallery.opinions import words_of
 from gallery.pages import refuse, render_page
 from gallery.paging import SORTS, CursorError, Order, order_from
 from gallery.pictures import MIME
+from gallery.signals import ready_asked
 from gallery.welcome import gallery_is_claimed, token_is_good
 
 
@@ -64,9 +66,8 @@ def image_page(request: HttpRequest, pk: int) -> HttpResponse:
         "place": place_of(order, previous),
         "trash_days": settings.TRASH_DAYS,
         "sources": image.sources.visible_to(request.user),
-        "image_tags": image.image_tags.exclude(state="rejected").select_related("tag"),
-        "captions": image.captions.exclude(state="rejected"),
-        "ocr_texts": image.ocr_texts.exclude(state="rejected"),
+        "ocr_texts": image.ocr_texts.filter(shown=True),
+        **words_of(image),
     }
     return render(request, "gallery/image.html", context)
 
@@ -175,7 +176,10 @@ def live(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """The process can do its work: the database answers and the disk takes files."""
+    """The process can do its work: the database answers and the disk takes files.
+
+    An engine that is off takes nothing else with it: the gallery is ready, and says which one and why.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     try:
@@ -184,4 +188,11 @@ def ready(request: HttpRequest) -> HttpResponse:
             incoming.finish()
     except OSError as error:
         return JsonResponse({"status": f"Pictures cannot be stored: {error.strerror}."}, status=503)
-    return JsonResponse({"status": "ok"})
+    off = _off(request)
+    return JsonResponse({"status": "ok"} | ({"engines": off} if off else {}))
+
+
+def _off(request: HttpRequest) -> dict[str, str]:
+    """{engine: why it is off}. Only the staff reads where its files should lie."""
+    answers = ready_asked.send_robust(None, in_full=request.user.is_staff)
+    return {name: why for _, off in answers if isinstance(off, dict) for name, why in off.items()}

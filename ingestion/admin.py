@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ingestion.forms import WatchedFolderForm
-from ingestion.models import HeldUpload, Job, KnownFile, WatchedFolder
+from ingestion.models import HeldUpload, Job, KnownFile, Label, Template, WatchedFolder
 from ingestion.tasks import look_through, ring
 
 
@@ -90,3 +90,19 @@ class HeldUploadAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: HeldUpload | None = None) -> bool:
         return False
+
+
+@admin.register(Label)
+class LabelAdmin(admin.ModelAdmin):
+    """An edit makes the labels of all pictures anew, beside those that are shown; no network looks at any picture."""
+
+    list_display = ("name", "category", "enabled", "prompts")
+    list_editable = ("enabled",)
+    list_filter = ("enabled", "category")
+    search_fields = ("name", "prompts")
+    list_per_page = 100
+
+
+@admin.register(Template)
+class TemplateAdmin(admin.ModelAdmin):
+    list_display = ("text",)

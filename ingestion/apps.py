@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import AppConfig
@@ -8,8 +9,18 @@ class IngestionConfig(AppConfig):
 
     def ready(self) -> None:
         from gallery.signals import image_incomplete
+        from ingestion import word_tasks  # noqa: F401 - the worker looks only into modules that are called tasks
+        from search.roles import providers
 
         image_incomplete.connect(_enqueue, dispatch_uid="ingestion.enqueue")
+        if _roles not in providers:
+            providers.append(_roles)
+
+
+def _roles() -> Iterable[Any]:
+    from ingestion.annotators import all_network_annotators
+
+    return all_network_annotators().values()
 
 
 def _enqueue(image: Any, **kwargs: Any) -> None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ingestion import held_views, views
+from ingestion import held_views, views, words_views
 
 urlpatterns = [
     path("", views.import_page, name="import"),
@@ -20,4 +20,8 @@ urlpatterns = [
     path("held/<str:token>/replace/", held_views.held_replace, name="held_replace"),
     path("held/<str:token>/drop/", held_views.held_drop, name="held_drop"),
     path("held/<str:token>/undo/", held_views.held_undo, name="held_undo"),
+    path("words/", words_views.words, name="words"),
+    path("words/line/", words_views.move_line, name="move_line"),
+    path("words/line/progress/", words_views.line_progress, name="line_progress"),
+    path("words/line/<int:pk>/undo/", words_views.take_back_line, name="take_back_line"),
 ]

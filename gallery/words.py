@@ -1,0 +1,32 @@
+"""What people may write about a picture: tags and captions, cleaned before they are kept."""
+
+from __future__ import annotations
+
+from gallery.names import printable
+
+LONGEST_TAG = 100
+LONGEST_CAPTION = 1_000
+
+
+class WordError(ValueError):
+    """It cannot be a tag or a caption: a sentence for its writer."""
+
+
+def tag_name(written: str) -> str:
+    """As tags are kept: one line, composed (NFC), in lower case, so that “Café” and “café” are one tag. WordError."""
+    name = printable(printable(written).lower())  # lower case can decompose: of İ comes i and a dot
+    if not name:
+        raise WordError("Write a tag: a word or a few.")
+    if len(name) > LONGEST_TAG:
+        raise WordError(f"A tag has at most {LONGEST_TAG} characters; this one has {len(name)}.")
+    return name
+
+
+def caption_text(written: str) -> str:
+    """As captions are kept: one line, composed (NFC). WordError."""
+    text = printable(written)
+    if not text:
+        raise WordError("Write a caption: what is to be seen.")
+    if len(text) > LONGEST_CAPTION:
+        raise WordError(f"A caption has at most {LONGEST_CAPTION:,} characters; this one has {len(text):,}.")
+    return text

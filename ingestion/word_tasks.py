@@ -1,0 +1,53 @@
+"""What the queue does for the words of pictures. As everywhere, a task is only a bell: the work lies in rows."""
+
+from __future__ import annotations
+
+import logging
+
+import psycopg
+from django.db import Error as DatabaseFailure
+from huey import crontab
+from huey.contrib.djhuey import db_periodic_task, db_task
+
+from gallery.models import Caption, ImageTag, Opinion
+from ingestion import thresholds
+from ingestion.models import ThresholdChange
+from search.models import Generation
+
+logger = logging.getLogger(__name__)
+
+SECONDS_A_RING = 5
+AT_ONCE = 20_000
+
+
+def ring_for_lines() -> None:
+    """Tell a worker that a line was moved. If it cannot be told now, the sweep does."""
+    try:
+        follow_lines()
+    except (DatabaseFailure, psycopg.Error) as error:
+        logger.warning("The bell could not be rung: %s", error)
+
+
+@db_task()
+def follow_lines() -> None:
+    """Go on with lines that were moved, the oldest first."""
+    change = ThresholdChange.objects.filter(finished_at__isnull=True).order_by("pk").first()
+    if change:
+        thresholds.carry_on(change, SECONDS_A_RING)
+        ring_for_lines()  # for the rest of it, or for the next one
+
+
+@db_periodic_task(crontab(minute="*"))
+def sweep_words() -> None:
+    """Every minute: ring for lines that a crash has left half followed, and forget what nobody can come back to."""
+    if ThresholdChange.objects.filter(finished_at__isnull=True).exists():
+        ring_for_lines()
+    forget_suggestions()
+
+
+def forget_suggestions() -> None:
+    """Of generations whose features are gone. What people have decided about stays."""
+    gone = list(Generation.objects.filter(state="gone").values_list("pk", flat=True))
+    for model in (ImageTag, Caption):
+        words = model.objects.filter(generation__in=gone, state=Opinion.SUGGESTED)
+        words.filter(pk__in=list(words.values_list("pk", flat=True)[:AT_ONCE])).delete()
