@@ -27,7 +27,8 @@ class Meaning:
 
 def parse_meaning(written: str) -> Meaning:
     """Whatever somebody writes means something; beyond MAX_TEXT characters nothing is read."""
-    written = written.replace("\x00", " ")[:MAX_TEXT]
+    # What came from a terminal may hold halves of characters, which no network can read.
+    written = written[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\x00", " ")
     without = ["".join(found.groups(default="")).strip() for found in _WITHOUT.finditer(written)]
     text = " ".join(_WITHOUT.sub(" ", written).split())
     return Meaning(text, tuple(words for words in without if words))

@@ -35,8 +35,8 @@ class Query:
         return parse_meaning(self.text)
 
     def __post_init__(self) -> None:
-        if self.picture is None and self.image_id is None and not self.colours and not self.text:
-            raise QueryError("Nothing was asked: give a picture or colours.")
+        if self.picture is None and self.image_id is None and not self.colours and not self.meaning:
+            raise QueryError("Nothing was asked: give words, a picture or colours.")
 
 
 def parse_colours(text: str) -> tuple[Colour, ...]:

@@ -24,6 +24,7 @@ from search.current import current_engines
 from search.encoders import get_network
 from search.engines import all_engines
 from search.engines._base import Engine, Grade, Hit, Probe
+from search.engines._embedding import EmbeddingEngine, Loading
 from search.errors import EngineError, QueryError, WeightsMissing
 from search.fusion import Match, Voice, fuse
 from search.live_index import close_stale_connection, live_index
@@ -32,7 +33,8 @@ from search.query import Query
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 200
+LIMIT, TEXT_LIMIT = 200, 1000
+"""Of words more is asked for: what fits them well is often half a gallery, and is put in the order of its days."""
 _NOTHING = 0.005
 """Scores that would be shown as 0 %."""
 
@@ -70,6 +72,10 @@ class Answer:
     """What could not be asked, and why."""
     seconds: dict[str, float] = field(default_factory=dict)
     """{engine: time of its search}"""
+    networks: dict[str, str] = field(default_factory=dict)
+    """{engine: the network that has answered for it, in words}"""
+    is_loading: bool = False
+    """A network comes into memory just now: the same question will be answered better in some seconds."""
 
     def by_grade(self, weak: bool = False) -> Iterator[tuple[Grade, list[Found]]]:
         """The grades that have matches, best first."""
@@ -82,14 +88,16 @@ class Answer:
 def retrieve(
     query: Query,
     user: AbstractBaseUser | AnonymousUser,
-    limit: int = LIMIT,
+    limit: int | None = None,
     engines: list[str] | None = None,
 ) -> Answer:
-    """Ask the engines (all, or those named) and fuse what they say into at most ``limit`` matches, and as many weak.
+    """Ask the engines (all, or those named) and fuse what they say into at most ``limit`` matches, and as many weak
+    (see limit_of).
 
     An engine that fails or is late becomes a notice. QueryError if no engine can answer such a query at all;
     django.db.Error if the database does not answer.
     """
+    limit = limit_of(query) if limit is None else limit
     answer, asked = Answer(), _ask(query, limit, engines)
     if not asked:
         raise QueryError(_nobody(query))
@@ -99,11 +107,13 @@ def retrieve(
         try:
             left = engine.seconds - (time.monotonic() - started)
             hits[engine.name], answer.seconds[engine.name] = future.result(timeout=max(0.0, left))
+            answer.networks |= {engine.name: engine.network.label} if isinstance(engine, EmbeddingEngine) else {}
         except FutureTimeout:
             future.cancel()
             answer.notices.append(f"{engine.label}: no answer within {engine.seconds:g} seconds.")
         except EngineError as error:
             answer.notices.append(str(error))
+            answer.is_loading |= isinstance(error, Loading)
         except DatabaseFailure:
             raise
         except Exception:
@@ -114,6 +124,10 @@ def retrieve(
     voices = {engine.name: Voice(engine.weight, engine.cutoff) for engine, _ in asked}
     _fill(answer, fuse(hits, voices), user, limit)
     return answer
+
+
+def limit_of(query: Query) -> int:
+    return TEXT_LIMIT if query.meaning else LIMIT
 
 
 def query_of(image: Image) -> Query:
@@ -143,7 +157,7 @@ def _ask(query: Query, limit: int, names: list[str] | None) -> list[tuple[Engine
 
 
 def _understands(engine: Engine, query: Query) -> bool:
-    if query.text:
+    if query.meaning:
         return engine.answers_text
     if query.picture is not None or query.image_id is not None:
         return True
@@ -151,7 +165,7 @@ def _understands(engine: Engine, query: Query) -> bool:
 
 
 def _nobody(query: Query) -> str:
-    if query.text:
+    if query.meaning:
         return f"This gallery does not understand words yet. {why_no_words()}".strip()
     return "No engine of this gallery answers such a question."
 
@@ -178,26 +192,28 @@ def _search(engine: Engine, query: Query, limit: int) -> tuple[list[Hit], float]
 
 
 def _probe(engine: Engine, query: Query) -> Probe:
-    if query.text:
-        stored = None
-        if query.picture is None and query.image_id is not None:
-            stored = _stored(engine, query.image_id)
-        return engine.probe_meaning(query.meaning, query.picture, stored, query.words_weigh)
-    if query.picture is not None:
-        return engine.probe(query.picture)
-    if query.image_id is not None:
-        return engine.probe_stored(_stored(engine, query.image_id))
+    picture, stored = query.picture, None
+    if query.image_id is not None and (picture is None or engine.of_network):
+        # What a network has made of it says all; others look more closely at the picture.
+        stored = _stored(engine, query.image_id)
+        picture = query.picture if stored is None else None
+    if query.image_id is not None and picture is None and stored is None:
+        raise EngineError(f"{engine.label}: this picture is still being prepared.")
+    if query.meaning:
+        return engine.probe_meaning(query.meaning, picture, stored, query.words_weigh)
+    if picture is not None:
+        return engine.probe(picture)
+    if stored is not None:
+        return engine.probe_stored(stored)
     probe = engine.probe_colours(query.colours)
     if probe is None:
         raise EngineError(f"{engine.label}: this engine does not know colours.")
     return probe
 
 
-def _stored(engine: Engine, image_id: int) -> bytes:
+def _stored(engine: Engine, image_id: int) -> bytes | None:
     data = Feature.objects.of(engine).filter(image=image_id).values_list("data", flat=True).first()
-    if data is None:
-        raise EngineError(f"{engine.label}: this picture is still being prepared.")
-    return bytes(data)
+    return None if data is None else bytes(data)
 
 
 @cache

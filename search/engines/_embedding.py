@@ -6,8 +6,12 @@ applied on the way into the index, so that it can be learned again without runni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from copy import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +23,14 @@ from search.errors import EngineError, WeightsMissing
 
 if TYPE_CHECKING:
     from search.indexes.embedding_index import EmbeddingIndex
+
+
+PATIENCE = 2.0
+"""Seconds that a question waits for its network to come into memory; less than the engine's own."""
+
+
+class Loading(EngineError):
+    """The network comes into memory: worth asking again in some seconds."""
 
 
 class EmbeddingEngine(Engine):
@@ -65,11 +77,16 @@ class EmbeddingEngine(Engine):
         return self.make([picture])[0]
 
     def rows(self, features: list[bytes]) -> np.ndarray:
-        width = 2 * self.network.dimension
+        width = 2 * self.stored_dimension
         if any(len(feature) != width for feature in features):
             raise ValueError(f"a feature of {self.network.label} has {width} bytes")
-        vectors = np.frombuffer(b"".join(features), "<f2").reshape(-1, self.network.dimension)
+        vectors = np.frombuffer(b"".join(features), "<f2").reshape(-1, self.stored_dimension)
         return as_rows(self.projected(vectors.astype(np.float32)))
+
+    @property
+    def stored_dimension(self) -> int:
+        """Of the vectors in the features."""
+        return self.network.dimension
 
     @property
     def dimension(self) -> int:
@@ -77,7 +94,7 @@ class EmbeddingEngine(Engine):
         return self.network.dimension
 
     def projected(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, network.dimension) float32 as the index has them: (n, dimension), of length 1."""
+        """(n, stored_dimension) float32 as the index has them: (n, dimension), of length 1."""
         return vectors
 
     def new_index(self) -> EmbeddingIndex:
@@ -87,18 +104,66 @@ class EmbeddingEngine(Engine):
 
     # --- asking
     def encoded(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """(n, dimension) float32, as the index has them; EngineError without weights."""
+        """(n, dimension) float32, as the index has them; EngineError without weights, Loading if they take long."""
+        self.awake(self.network.load)
         try:
             return self.projected(self.network.encode(pictures))
         except WeightsMissing as error:
             raise EngineError(f"{self.label}: {error}") from error
 
+    def awake(self, load: Callable[[], None]) -> None:
+        """Wait until ``load`` has been done, but not so long that nobody else's question is answered meanwhile.
+
+        It goes on by itself. Loading if it does; EngineError without weights.
+        """
+        try:
+            _once(load).result(timeout=PATIENCE)
+        except FutureTimeout:
+            raise Loading(f"{self.label}: {self.network.label} is being loaded. Ask again in some seconds.") from None
+        except WeightsMissing as error:
+            raise EngineError(f"{self.label}: {error}") from error
+
+
+_loads: dict[Any, Future[None]] = {}
+_loads_lock = threading.Lock()
+
+
+def _once(load: Callable[[], None]) -> Future[None]:
+    """Many questions wait for one and the same load. One that is over is asked again: it may have been given back."""
+    with _loads_lock:
+        if load not in _loads or _loads[load].done():
+            for done in [each for each, future in _loads.items() if future.done()]:
+                del _loads[done]
+            _loads[load] = _loaders().submit(load)
+        return _loads[load]
+
+
+@cache
+def _loaders() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, thread_name_prefix="load")
+
 
 def as_rows(vectors: np.ndarray) -> np.ndarray:
     """(n, d) floats of length 1 as the (n, 2 d) uint8 that an EmbeddingIndex takes."""
-    return np.ascontiguousarray(vectors.astype("<f2")).view(np.uint8).reshape(len(vectors), -1)
+    return np.ascontiguousarray(vectors.astype("<f2")).view(np.uint8).reshape(len(vectors), 2 * vectors.shape[1])
 
 
 def as_vectors(rows: np.ndarray) -> np.ndarray:
     """The way back: (n, 2 d) uint8 as (n, d) float32."""
     return np.ascontiguousarray(rows).view("<f2").astype(np.float32)
+
+
+SAMPLE = 2000
+
+
+def sample_of(index: EmbeddingIndex, most: int = SAMPLE) -> np.ndarray:
+    """(n, d) float32: vectors of the gallery, evenly spread over its ids, the same ones while nothing changes."""
+    state = index._state
+    alive = np.flatnonzero(state.alive) if state.dead else np.arange(len(state.base.ids))
+    chosen = _spread(len(alive) + len(state.delta.ids), most)
+    base, delta = alive[chosen[chosen < len(alive)]], chosen[chosen >= len(alive)] - len(alive)
+    return as_vectors(np.concatenate([state.base.codes[base], state.delta.codes[delta]]))
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)

@@ -50,7 +50,7 @@ class GenerationManager(models.Manager.from_queryset(GenerationQuerySet)):  # ty
     """What was learned may be megabytes, and few who look at a generation need it."""
 
     def get_queryset(self) -> GenerationQuerySet:
-        return super().get_queryset().defer("learned")  # type: ignore[no-any-return]
+        return super().get_queryset().defer("learned")
 
 
 class Generation(models.Model):

@@ -1,0 +1,155 @@
+"""Words in a real browser: a gallery whose scenes a small CLIP has looked at."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import ROOT, WIDTHS, Site, free_port, read_welcome
+from tests.networks.made import made
+from tests.networks.scenes import Scene, draw
+from tests.networks.small_clip import MODEL
+from tests.pictures import encode
+
+SCENES = [Scene(c, s, 1, p) for c in ("red", "blue") for s in ("circle", "star") for p in ("right", "top")]
+
+
+@pytest.fixture(scope="module")
+def worded(chromium: str) -> Iterator[Site]:
+    folder = Path(tempfile.mkdtemp(prefix="lookalike-words-"))
+    folder.chmod(0o755)
+    environment = os.environ | {
+        "LOOKALIKE_VAR": str(folder),
+        "LOOKALIKE_WEIGHTS": str(made("small_clip")),
+        "LOOKALIKE_CLIP": MODEL,
+        "LOOKALIKE_WORKERS": "1",
+    }
+    log, port = folder / "printed", free_port()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "run", "--port", str(port)], cwd=ROOT, env=environment, stdout=output
+        )
+    try:
+        site = Site(f"http://localhost:{port}", read_welcome(log), folder, environment)
+        inbox = folder / "inbox"
+        inbox.mkdir()
+        for scene in SCENES:
+            (inbox / f"{scene}.png").write_bytes(encode(draw(scene, 9), "PNG"))
+        site.manage("import", str(inbox), "--wait")
+        wait_until_words_are_understood(site)
+        yield site
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_words_are_understood(site: Site) -> None:
+    """A worker begins with the network by itself."""
+    end = time.monotonic() + 120
+    while True:
+        try:
+            if "red circle" in site.manage("search", "--text", "a red circle"):
+                return
+        except subprocess.CalledProcessError:
+            pass  # no engine understands words yet
+        assert time.monotonic() < end, "no worker has looked at the pictures"
+        time.sleep(2)
+
+
+@pytest.fixture(params=[(width, script) for width in WIDTHS for script in (True, False)], ids=str)
+def page(request: pytest.FixtureRequest, browser: Browser, worded: Site) -> Iterator[Page]:
+    (width, height), script = WIDTHS[request.param[0]], request.param[1]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, base_url=worded.url, java_script_enabled=script
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.script = script
+    yield page
+    assert errors == []
+    context.close()
+
+
+def ask(page: Page, words: str) -> None:
+    """From the header of the first page, and again while the network is being loaded."""
+    page.goto("/")
+    page.get_by_label("Search for pictures that show").fill(words)
+    page.get_by_label("Search for pictures that show").press("Enter")
+    found = page.locator(".card, .found-nothing").first
+    for _ in range(0 if page.script else 10):
+        if found.count():
+            break
+        time.sleep(2)
+        page.get_by_role("link", name="Ask again").click()
+    expect(found).to_be_visible(timeout=30_000)
+
+
+def no_wider_than_the_screen(page: Page) -> None:
+    if page.script:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_it_works(page):
+    ask(page, "a red circle")
+    expect(page).to_have_url(re.compile(r"/search/\?q=a\+red\+circle$"))
+    expect(page.locator(".card .name").first).to_have_text(re.compile("a red circle"))
+    expect(page.locator("#q")).to_have_value("a red circle")
+    no_wider_than_the_screen(page)
+    shot(page, "text")
+
+
+def test_filters_are_set_and_removed(page):
+    ask(page, "a red circle")
+    page.locator("summary").click()
+    page.locator("#orientation").select_option("wide")
+    shot(page, "filters")
+    no_wider_than_the_screen(page)
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".found-nothing")).to_contain_text("No picture passes your filters")
+    if page.script:
+        expect(page).to_have_url(re.compile(r"/search/\?q=a\+red\+circle&orientation=wide$"))
+    shot(page, "nothing")
+    page.locator(".chip").first.click()
+    expect(page.locator(".card").first).to_be_visible()
+
+
+def test_a_picture_is_asked_for_otherwise(page):
+    ask(page, "a red circle")
+    page.goto(page.locator(".card .open").first.get_attribute("data-like"))
+    page.get_by_label("This, but …").fill("a blue circle")
+    shot(page, "like")
+    page.get_by_role("button", name="Search", exact=True).last.click()
+    expect(page.locator("#q")).to_have_value("a blue circle")
+    expect(page).to_have_url(re.compile("q=a\\+blue\\+circle"))
+    no_wider_than_the_screen(page)
+
+
+def test_the_page_of_searching(page):
+    page.goto("/search/")
+    expect(page.get_by_role("heading", name="Search", exact=True)).to_be_visible()
+    no_wider_than_the_screen(page)
+    shot(page, "search")
+
+
+def shot(page: Page, name: str) -> None:
+    folder = os.environ.get("SCREENSHOTS")  # to look at
+    if folder:
+        for scheme in ("light", "dark") if page.script else ("light",):
+            page.emulate_media(color_scheme=scheme)
+            width = page.viewport_size["width"]
+            page.screenshot(path=f"{folder}/{name}-{width}-{scheme}-{'js' if page.script else 'plain'}.png")
