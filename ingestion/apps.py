@@ -9,7 +9,6 @@ class IngestionConfig(AppConfig):
 
     def ready(self) -> None:
         from gallery.signals import image_incomplete
-        from ingestion import word_tasks  # noqa: F401 - the worker looks only into modules that are called tasks
         from search.roles import providers
 
         image_incomplete.connect(_enqueue, dispatch_uid="ingestion.enqueue")

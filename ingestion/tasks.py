@@ -17,11 +17,11 @@ from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 from gallery import originals
 from gallery.models import Image, ImageQuerySet
 from gallery.pictures import DecoderBusy, PictureError
-from ingestion import decisions, pipeline
+from ingestion import decisions, pipeline, word_tasks  # noqa: F401 - huey only looks into modules called tasks
 from ingestion.models import HeldUpload, Job, WatchedFolder, sweep_held
 from ingestion.sources import folder
 from search import tasks as networks
-from search.engines import all_engines
+from search.engines import own_engines
 from search.models import images_without
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def adopt_orphans() -> None:
 @db_periodic_task(crontab(minute="*/10"))
 def fill_gaps() -> None:
     """After an upgrade that brought a new engine, all images get its features without anybody asking for it."""
-    for engine in (each for each in all_engines().values() if not each.of_network):
+    for engine in own_engines().values():
         for image in _without_job(images_without(engine).filter(state=Image.State.READY))[:GAPS_AT_ONCE]:
             pipeline.enqueue(image)
 

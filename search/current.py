@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from search.encoders import get_network
-from search.engines import all_engines
+from search.engines import all_engines, own_engines
 from search.engines._base import Engine
 from search.errors import WeightsMissing
 from search.models import Generation
@@ -26,8 +26,7 @@ _lock = threading.Lock()
 def current_engines() -> dict[str, Engine]:
     """{name: engine} as they answer at this moment; one of a network that has made nothing yet is left out."""
     made: dict[str, Any] = {role.name: role for role in _current_roles() if role.name in all_engines()}
-    own = {name: engine for name, engine in all_engines().items() if not engine.of_network}
-    return dict(sorted({**own, **made}.items()))
+    return dict(sorted({**own_engines(), **made}.items()))
 
 
 def current_engine(name: str) -> Engine:

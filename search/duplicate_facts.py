@@ -246,6 +246,6 @@ def _compression(one: Candidate) -> str:
 
 def _with_words(images: Sequence[Image]) -> list[Image]:
     """The same images in their order, with tags and sources."""
-    tags: Any = Prefetch("image_tags", ImageTag.objects.exclude(state="rejected").select_related("tag"))
+    tags: Any = Prefetch("image_tags", ImageTag.objects.filter(shown=True).select_related("tag"))
     found = Image.objects.prefetch_related(tags, "sources").in_bulk([image.pk for image in images])
     return [found[image.pk] for image in images if image.pk in found]

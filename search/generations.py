@@ -315,6 +315,10 @@ class _Filling:
     def _store(self, made: dict[int, bytes]) -> None:
         """Features and what follows from them, of images that are still there and not in the trash."""
         with transaction.atomic():
+            # Before the images, as whoever switches locks them: else each could wait for the other.
+            mine = Generation.objects.at_work().select_for_update(no_key=True).filter(pk=self.generation.pk)
+            if not mine.exists():
+                raise _TakenOver
             there = Image.objects.filter(pk__in=made, trashed_at__isnull=True).order_by("pk")
             ids = list(there.select_for_update(no_key=True).values_list("pk", flat=True))
             Feature.objects.bulk_create(

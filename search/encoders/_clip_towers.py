@@ -151,7 +151,10 @@ class Loaded:
 
     def read(self, tokens: Any) -> Any:
         """(n, embed_dim) of (n, context length) int64. The last word of a line has the highest number."""
-        x = self.weights["token_embedding.weight"][tokens].float() + self.weights["positional_embedding"].float()
+        # No word looks at those behind it: what stands after the end of the longest line need not be read.
+        tokens = tokens[:, : int(tokens.argmax(1).max()) + 1]
+        places = self.weights["positional_embedding"][: tokens.shape[1]]
+        x = self.weights["token_embedding.weight"][tokens].float() + places.float()
         x = self._transformed(x)[torch().arange(len(x), device=x.device), tokens.argmax(1)]
         return self._linear(self._norm(x, "ln_final"), self.weights["text_projection"].T)
 

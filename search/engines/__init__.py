@@ -16,6 +16,11 @@ def all_engines() -> dict[str, Engine]:
     return {name: import_module(f"{__name__}.{name}").ENGINE for name in names}
 
 
+def own_engines() -> dict[str, Engine]:
+    """Those that need no network: their features are made while a picture comes in."""
+    return {name: engine for name, engine in all_engines().items() if not engine.of_network}
+
+
 def get_engine(name: str) -> Engine:
     """KeyError if there is no such engine."""
     return all_engines()[name]

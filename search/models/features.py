@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from gallery.models import Image, ImageQuerySet
 from gallery.pictures import Picture
 from gallery.signals import image_incomplete
-from search.engines import all_engines
+from search.engines import own_engines
 from search.engines._base import Engine
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def store_features(
     """
     features, errors = [], []
     there = set() if again else set(image.features.values_list("engine", "version"))
-    for engine in engines or _own_engines():
+    for engine in engines or own_engines().values():
         if (engine.name, engine.version) in there:
             continue
         try:
@@ -71,11 +71,6 @@ def store_features(
                 update_fields=["data"],
             )
     return errors
-
-
-def _own_engines() -> Iterable[Engine]:
-    """Those of networks get theirs in batches: search/generations.py."""
-    return [engine for engine in all_engines().values() if not engine.of_network]
 
 
 def renew_damaged(engine: Engine, image_id: int, data: bytes, error: Exception) -> None:

@@ -40,7 +40,7 @@ def watch_steps() -> dict[str, float]:
     from gallery import originals, renditions
     from ingestion import annotators, pipeline
     from ingestion.models import Job, JobQuerySet, KnownFile
-    from search.engines import all_engines
+    from search.engines import own_engines
     from search.models import FeatureQuerySet
 
     spent: dict[str, float] = defaultdict(float)
@@ -70,7 +70,7 @@ def watch_steps() -> dict[str, float]:
     watch(JobQuerySet, "claim", "claim a job")
     watch(Job, "finish", "finish a job")
     watch(FeatureQuerySet, "bulk_create", "store a feature")
-    for name, engine in all_engines().items():
+    for name, engine in own_engines().items():
         watch(type(engine), "extract", f"feature {name}")
     for name, annotator in annotators.all_annotators().items():
         watch(type(annotator), "annotate", f"annotate {name}")

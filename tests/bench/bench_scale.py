@@ -44,7 +44,7 @@ def make_images() -> None:
 
     from gallery import renditions
     from gallery.pictures import Picture
-    from search.engines import all_engines
+    from search.engines import own_engines
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -56,7 +56,7 @@ def make_images() -> None:
             " 400 + (n * 7) %% 1300, '{}', '[]', %s, 'ready' FROM generate_series(1, %s) n",
             [placeholder, IMAGES],
         )
-        for name, engine in all_engines().items():
+        for name, engine in own_engines().items():
             sizes = {"phash": None}
             feature = engine.extract(Picture(np.kron(pixels, np.ones((8, 8, 1), np.uint8)), 128, 96, "JPEG", {}))
             with cursor.copy("COPY search_feature (image_id, engine, version, data) FROM STDIN") as copy:

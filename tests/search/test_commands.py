@@ -9,7 +9,7 @@ from PIL import ImageOps
 
 from gallery import originals
 from search import live_index, snapshots
-from search.engines import all_engines, get_engine
+from search.engines import get_engine, own_engines
 from search.models import Feature
 from tests.pictures import encode, photo
 
@@ -35,7 +35,7 @@ class TestSearch:
         assert set(first) == {"image", "file", "grade", "certain", "score", "engines", "evidence"}
         assert (first["image"], first["file"]) == (image.pk, "first.jpg")
         assert (first["grade"], first["certain"]) == ("same picture", True)
-        assert set(first["engines"]) == set(all_engines())
+        assert set(first["engines"]) == set(own_engines())
 
     def test_it_prints_a_table(self, add, file):
         add(1, name="first.jpg")
@@ -91,8 +91,8 @@ class TestReindex:
         images = [add(seed) for seed in (1, 2)]
         Feature.objects.all().delete()
         out, _ = run("reindex")
-        assert Feature.objects.count() == len(images) * len(all_engines())
-        for name in all_engines():
+        assert Feature.objects.count() == len(images) * len(own_engines())
+        for name in own_engines():
             assert f"{name}: 2 pictures in the index, 0 without a feature." in out
 
     def test_it_makes_only_what_is_missing(self, add):
