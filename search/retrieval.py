@@ -166,12 +166,13 @@ def _understands(engine: Engine, query: Query) -> bool:
 
 def _nobody(query: Query) -> str:
     if query.meaning:
-        return f"This gallery does not understand words yet. {why_no_words()}".strip()
+        return "This gallery does not understand words yet."
     return "No engine of this gallery answers such a question."
 
 
 def why_no_words() -> str:
-    """What is missing, in the words of the network that would understand them."""
+    """What is missing, in the words of the network that would understand them: for who runs the gallery, since it
+    names folders of the machine."""
     reasons = []
     for name in settings.NETWORKS["clip"]:
         try:

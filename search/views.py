@@ -25,7 +25,7 @@ from search.filters import FORMATS, ORIENTATIONS
 from search.forms import AnswerForm, PictureForm
 from search.models import QueryPicture
 from search.query import Query, parse_colours
-from search.retrieval import limit_of, retrieve
+from search.retrieval import limit_of, retrieve, why_no_words
 
 STRIP = 12
 
@@ -41,7 +41,9 @@ def search(request: HttpRequest) -> HttpResponse:
     try:
         return _answer(request, None, {"words": form.text, "address": form.path}, form)
     except QueryError as error:
-        return _search_page(request, {"form": form, "no_words": str(error)}, 503)
+        return _search_page(
+            request, {"form": form, "no_words": str(error), "why": why_no_words() if request.user.is_staff else ""}, 503
+        )
 
 
 def _search_page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -19,7 +19,7 @@ class Vlad(Network):
 
     def __init__(self, model: str) -> None:
         self.name = f"vlad:{model}"
-        self.label = "VLAD, which sees layout and texture only"
+        self.label = "VLAD (layout and texture, not meaning)"
         self._model = model
 
     @property

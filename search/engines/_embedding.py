@@ -109,7 +109,7 @@ class EmbeddingEngine(Engine):
         try:
             return self.projected(self.network.encode(pictures))
         except WeightsMissing as error:
-            raise EngineError(f"{self.label}: {error}") from error
+            raise self.off() from error
 
     def awake(self, load: Callable[[], None]) -> None:
         """Wait until ``load`` has been done, but not so long that nobody else's question is answered meanwhile.
@@ -121,7 +121,11 @@ class EmbeddingEngine(Engine):
         except FutureTimeout:
             raise Loading(f"{self.label}: {self.network.label} is being loaded. Ask again in some seconds.") from None
         except WeightsMissing as error:
-            raise EngineError(f"{self.label}: {error}") from error
+            raise self.off() from error
+
+    def off(self) -> EngineError:
+        """Why, for a reader. The reason itself names folders of the machine: the page Models tells it to staff."""
+        return EngineError(f"{self.label}: the weights of {self.network.label} are missing or damaged.")
 
 
 _loads: dict[Any, Future[None]] = {}

@@ -31,7 +31,7 @@ from search.engines._alike import Alike, Scale, alike
 from search.engines._base import Grade, Hit, Probe
 from search.engines._calibration import Gallery, fit, unit
 from search.engines._embedding import EmbeddingEngine, as_rows, as_vectors, sample_of
-from search.errors import EngineError, WeightsMissing
+from search.errors import WeightsMissing
 from search.indexes.embedding_index import EmbeddingIndex
 from search.meaning import Meaning
 from search.ordinary_words import ORDINARY_WORDS
@@ -129,7 +129,7 @@ class Clip(EmbeddingEngine):
             vectors = np.stack([_text(self.network, self.version, text) for text in texts])
             ordinary = _ordinary(self.network, self.version)
         except WeightsMissing as error:
-            raise EngineError(f"{self.label}: {error}") from error
+            raise self.off() from error
         return Words(vectors[0] if meaning.text else None, vectors[bool(meaning.text) :], ordinary)
 
     def read_words(self) -> None:

@@ -19,7 +19,7 @@ from search.errors import QueryError
 from search.filters import Filters, read_filters
 from search.meaning import Meaning
 from search.query import Query, parse_colours
-from search.retrieval import Answer, Found, retrieve
+from search.retrieval import Answer, Found, retrieve, why_no_words
 
 MOST = 1000
 
@@ -53,7 +53,9 @@ class Command(GalleryCommand):
             query = _asked(options)
             while (answer := retrieve(query, AnonymousUser(), limit=options["limit"])).is_loading:
                 pass  # each time it waits for the network
-        except (QueryError, PictureError, DecoderBusy) as error:
+        except QueryError as error:
+            raise CommandError(f"{error} {why_no_words() if options['text'] else ''}".strip()) from error
+        except (PictureError, DecoderBusy) as error:
             raise CommandError(str(error)) from error
         found = (answer.found + (answer.weak if options["weak"] else []))[: options["limit"]]
         if options["json"]:
