@@ -12,6 +12,7 @@ from django.conf import settings
 from search.encoders import get_network
 from search.engines import all_engines, own_engines
 from search.engines._base import Engine
+from search.engines._embedding import EmbeddingEngine
 from search.errors import WeightsMissing
 from search.models import Generation
 from search.roles import Role, all_roles
@@ -63,7 +64,10 @@ def _bind(generation: Generation) -> Role | None:
         return None
     try:
         network = get_network(generation.network, settings.WEIGHTS)
-        return role.bound(generation.pk, network, bytes(generation.learned))
+        bound = role.bound(generation.pk, network, bytes(generation.learned))
     except (WeightsMissing, ValueError) as error:
         logger.error("%s cannot be used: %s", generation, error)
         return None
+    if isinstance(bound, EmbeddingEngine):
+        bound.made_dimension, bound.made_by = generation.dimension, generation.fingerprint
+    return bound

@@ -22,7 +22,7 @@ from gallery.models import Image
 from gallery.pictures import DecoderBusy, Picture, PictureError, decode
 from search.current import current_engines
 from search.encoders import get_network
-from search.engines import all_engines
+from search.engines import all_engines, own_engines
 from search.engines._base import Engine, Grade, Hit, Probe
 from search.engines._embedding import EmbeddingEngine, Loading
 from search.errors import EngineError, QueryError, WeightsMissing
@@ -226,5 +226,9 @@ def warm_up() -> None:
     """Search once for noise: libraries, kernels and indexes are loaded before the first visitor waits for them."""
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     with suppress(DatabaseFailure):  # not there yet: the first search will find out by itself
-        retrieve(Query(picture=Picture(noise, 320, 240, "PNG")), AnonymousUser(), limit=1)
+        # Networks are not woken: they take seconds and much memory, and many visitors never ask one.
+        retrieve(Query(picture=Picture(noise, 320, 240, "PNG")), AnonymousUser(), limit=1, engines=list(own_engines()))
+        for engine in (each for each in current_engines().values() if each.of_network):
+            with suppress(EngineError):
+                live_index(engine).fresh(engine.seconds)
     connection.close()

@@ -1,7 +1,7 @@
 """What networks do for every picture: an engine's feature, a caption, tags. One role is one kind of answer.
 
 A role is filled by one network at a time; its generations are in search.models.Generation, the work is done by
-search/generations.py. Engines of networks are roles (search/engines/_embedding.py); apps above bring theirs with
+search/filling.py. Engines of networks are roles (search/engines/_embedding.py); apps above bring theirs with
 ``providers``.
 """
 

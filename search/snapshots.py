@@ -44,6 +44,11 @@ def folder_of(engine: Engine, root: Path) -> Path:
     return root / f"{engine.name}-{engine.version}"
 
 
+def remove_all(name: str, version: int, root: Path) -> None:
+    """Those of a version of an engine that nobody asks any more."""
+    shutil.rmtree(root / f"{name}-{version}", ignore_errors=True)
+
+
 def positions(folder: Path) -> list[int]:
     """Log positions of the finished snapshots, newest first."""
     if not folder.is_dir():

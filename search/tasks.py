@@ -22,7 +22,8 @@ from search import weights
 from search.current import current_engines
 from search.errors import EngineError
 from search.fetch import Stopped
-from search.generations import begin_wanted, fill, forget_former
+from search.filling import fill
+from search.generations import begin_wanted, forget_former
 from search.live_index import live_index
 from search.models import Fetch, Generation, sweep_queries
 from search.servers import FetchError

@@ -1,7 +1,7 @@
 """The annotators: one file is one annotator, found by its file name like a management command.
 
 Those with an ``ANNOTATOR`` describe each picture while it is prepared. Those with a ``ROLE`` need a network, and get
-through the collection beside that (search/generations.py).
+through the collection beside that (search/filling.py).
 """
 
 from __future__ import annotations

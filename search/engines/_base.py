@@ -87,7 +87,7 @@ class Engine(ABC):
     """Hits with a lower score are weak: counted, and shown on demand only."""
     answers_text: ClassVar[bool] = False
     of_network: ClassVar[bool] = False
-    """Its features are made by a network, in batches of their own (search/generations.py), not while a picture comes
+    """Its features are made by a network, in batches of their own (search/filling.py), not while a picture comes
     in; see search/engines/_embedding.py."""
     seconds: ClassVar[float] = 3.0
     """Time budget of one search, from its beginning; an engine that needs longer becomes a notice."""

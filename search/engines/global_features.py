@@ -99,7 +99,7 @@ class GlobalFeatures(EmbeddingEngine):
 
     @property
     def stored_dimension(self) -> int:
-        return self._codebook.dimension if self.by_vlad else self.network.dimension
+        return self._codebook.dimension if self.by_vlad else super().stored_dimension
 
     @property
     def dimension(self) -> int:

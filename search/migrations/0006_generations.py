@@ -24,6 +24,11 @@ class Migration(migrations.Migration):
                         help_text="Of the weights and all else that the features depend on.", max_length=64
                     ),
                 ),
+                (
+                    "dimension",
+                    models.PositiveIntegerField(default=0, help_text="Of the vectors; 0 where they are none."),
+                ),
+                ("by_hand", models.BooleanField(default=False, help_text="Somebody has chosen this network.")),
                 ("learned", models.BinaryField(default=b"", help_text="What was learned of the collection.")),
                 ("learned_from", models.PositiveIntegerField(default=0, help_text="So many pictures.")),
                 (

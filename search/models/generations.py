@@ -71,6 +71,8 @@ class Generation(models.Model):
     role = models.CharField(max_length=32)
     network = models.CharField(max_length=200, help_text="As search.encoders.get_network knows it.")
     fingerprint = models.CharField(max_length=64, help_text="Of the weights and all else that the features depend on.")
+    dimension = models.PositiveIntegerField(default=0, help_text="Of the vectors; 0 where they are none.")
+    by_hand = models.BooleanField(default=False, help_text="Somebody has chosen this network.")
     learned = models.BinaryField(default=b"", help_text="What was learned of the collection.")
     learned_from = models.PositiveIntegerField(default=0, help_text="So many pictures.")
     state = models.CharField(max_length=7, choices=State.choices, default=State.BESIDE)
@@ -181,10 +183,13 @@ class Generation(models.Model):
         self.refresh_from_db(fields=["state", "answered_until"])
         return True
 
-    def forget(self) -> None:
-        """Its features are removed."""
+    def forget(self) -> bool:
+        """Its features are removed. False if it has come back meanwhile."""
+        over = Generation.objects.filter(pk=self.pk, state__in=(self.State.FORMER, self.State.STOPPED))
+        if not over.update(state=self.State.GONE, learned=b"", suspects=[]):
+            return False
         self.unmade.all().delete()
-        Generation.objects.filter(pk=self.pk).update(state=self.State.GONE, learned=b"", suspects=[])
+        return True
 
     def stop(self) -> bool:
         """Give up making it. What it has made is kept for a day, and ``go_on`` goes on from there."""

@@ -16,7 +16,8 @@ import search.encoders
 from gallery.models import Image
 from gallery.pictures import Picture
 from search.encoders._base import Captioner, Classifier, Network, TextEncoder
-from search.generations import begin, fill_one
+from search.filling import fill_one
+from search.generations import begin
 from search.models import Generation
 from tests.ingestion.scene import bring_image, data
 

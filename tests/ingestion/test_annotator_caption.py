@@ -7,7 +7,8 @@ import pytest
 from gallery.models import Caption, Image
 from ingestion.annotators import all_network_annotators
 from ingestion.annotators.caption import CaptionWriter
-from search.generations import begin, fill_one
+from search.filling import fill_one
+from search.generations import begin
 from search.models import Unmade
 from tests.ingestion.annotator_contract import NetworkAnnotatorContract
 from tests.ingestion.colour_networks import ColourCaptioner, ColourNetwork, image_of, known, made_visible

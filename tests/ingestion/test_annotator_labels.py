@@ -7,7 +7,8 @@ import pytest
 from gallery.models import ImageTag, Tag
 from ingestion.annotators import all_network_annotators
 from ingestion.models import Label, Template
-from search.generations import begin, begin_wanted, fill_one
+from search.filling import fill_one
+from search.generations import begin, begin_wanted
 from search.models import Feature, Generation
 from tests.ingestion.annotator_contract import NetworkAnnotatorContract
 from tests.ingestion.colour_networks import COLOURS, ColourClip, ColourNetwork, image_of, known, made_visible

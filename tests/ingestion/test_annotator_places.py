@@ -8,7 +8,8 @@ from gallery.models import ImageTag, Tag
 from gallery.pictures import decode
 from search.encoders import get_network
 from search.encoders.places import Seen
-from search.generations import begin, fill_one
+from search.filling import fill_one
+from search.generations import begin
 from tests.ingestion.annotator_contract import NetworkAnnotatorContract
 from tests.ingestion.colour_networks import COLOURS, ColourClassifier, ColourNetwork, image_of
 from tests.networks import tiny

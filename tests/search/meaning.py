@@ -14,7 +14,8 @@ from gallery.pictures import Picture
 from search.encoders import get_network
 from search.engines._embedding import as_rows
 from search.engines.clip import ENGINE, Clip
-from search.generations import begin, fill_one
+from search.filling import fill_one
+from search.generations import begin
 from search.indexes.embedding_index import EmbeddingIndex
 from tests.networks.made import made
 from tests.networks.scenes import ALL, Scene, draw

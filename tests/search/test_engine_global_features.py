@@ -18,7 +18,8 @@ from search.engines._base import Grade
 from search.engines._embedding import as_vectors
 from search.engines.global_features import ENGINE, LEAST, GlobalFeatures
 from search.errors import EngineError, WeightsMissing
-from search.generations import begin_wanted, fill
+from search.filling import fill
+from search.generations import begin_wanted
 from search.meaning import Meaning
 from search.models import Generation
 from search.query import Query

@@ -23,7 +23,8 @@ from gallery.pictures import decode
 from ingestion.pipeline import complete
 from search.current import current_engine, current_engines
 from search.errors import WeightsMissing
-from search.generations import begin, begin_wanted, fill, forget_former, switch
+from search.filling import fill
+from search.generations import begin, begin_wanted, forget_former, switch
 from search.live_index import live_index
 from search.models import Feature, Generation
 from search.models.generations import MAX_CRASHES
@@ -205,9 +206,9 @@ class TestAnother:
     def test_a_picture_trashed_before_it_is_read_is_not_set_aside_for_good(self, b, add, monkeypatch):
         """Its renditions are gone when they are to be read, and made again when it is taken out of the trash."""
         new = add(7)
-        monkeypatch.setattr("search.generations.decode", lambda path: (new.trash(), decode(path))[1])
+        monkeypatch.setattr("search.filling.decode", lambda path: (new.trash(), decode(path))[1])
         fill_all()
-        monkeypatch.setattr("search.generations.decode", decode)
+        monkeypatch.setattr("search.filling.decode", decode)
         assert not b.unmade.exists()
         new.restore()
         complete(new)
@@ -335,7 +336,7 @@ class TestForgetting:
         """a and b have answered, c answers."""
         for model in "bc":
             tiles(model, seed=ord(model))
-            begin(KIND, f"tiles:{model}")
+            begin(KIND, f"tiles:{model}", by_hand=True)
             fill_all()
         return [Generation.objects.get(network=f"tiles:{model}") for model in "abc"]
 
@@ -626,14 +627,14 @@ from django.db import connection
 connection.settings_dict["NAME"] = {database!r}
 settings.MEDIA_ROOT, settings.INDEX_ROOT, settings.WEIGHTS = map(__import__("pathlib").Path, {folders!r})
 settings.NETWORKS = {{"tiles": ["tiles:a"]}}
-from search import current, generations
+from search import current, filling, generations
 from search.engines import all_engines
 from tests.search.kinds import Tiles, TilesEngine
 network = Tiles("a", settings.WEIGHTS)
 network.deadly = {{(200, 300)}}
 generations.get_network = current.get_network = lambda name, folder: network
 all_engines()["tiles"] = TilesEngine()
-while generations.fill(60):
+while filling.fill(60):
     pass
 """
 

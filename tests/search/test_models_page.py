@@ -6,11 +6,14 @@ import hashlib
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from gallery.models import Image
 from search import fetch, networks, tasks
-from search.generations import begin, begin_wanted, fill
+from search.filling import fill
+from search.generations import begin, begin_wanted
 from search.models import Fetch, Generation
 from tests.pictures import encode, photo
 from tests.search import kinds
@@ -242,15 +245,19 @@ class TestSwitching:
         assert as_admin.get(f"{MODELS}switch/?role={role}&network={name}").status_code in (400, 404)
         assert post(as_admin, "switch/begin/", role=role, network=name).status_code in (404, 409)
 
-    def test_what_fits_is_suggested(self, as_admin, a):
-        page = as_admin.get(MODELS).content.decode()
-        assert re.findall(r'<option value="([^"]*)"', page) == ["tiles:a", "tiles:b", "tiles:c"]
-
-    def test_what_lies_in_the_folder_of_weights_is_suggested(self, as_admin, a, tiles, monkeypatch):
-        monkeypatch.setattr(networks, "_models_of", lambda kind: [])
+    def test_what_was_used_before_or_lies_in_the_folder_of_weights_is_suggested(self, as_admin, b, tiles):
+        tiles("b").file.unlink()
         tiles("own/large", seed=5)
         page = as_admin.get(MODELS).content.decode()
-        assert re.findall(r'<option value="([^"]*)"', page) == ["tiles:a", "tiles:own/large"]
+        assert re.findall(r'<option value="([^"]*)"', page) == ["tiles:a", "tiles:b", "tiles:own/large"]
+
+    def test_folders_are_read_only_where_it_is_shown(self, as_admin, b, monkeypatch):
+        read = []
+        monkeypatch.setattr(networks, "_here", lambda kind: read.append(kind) or [])
+        as_admin.get(MODELS + "?role=tiles", headers={"HX-Request": "true"})
+        assert read == []
+        as_admin.get(MODELS)
+        assert KIND in read
 
     def test_hostile_words_are_text(self, as_admin, a):
         response = as_admin.get(MODELS + "switch/?role=tiles&network=<script>alert(1)</script>:b")
@@ -336,6 +343,44 @@ def test_htmx_gets_one_role_and_stops_asking_when_nothing_moves(as_admin, b):
     still = as_admin.get(MODELS + "?role=tiles", headers={"HX-Request": "true"}).content.decode()
     assert "hx-get" not in still
     assert as_admin.get(MODELS + "?role=cats").status_code == 404
+
+
+class TestCounting:
+    """Scans of all pictures, which the page asks for every four seconds."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        now = [1000.0]
+        monkeypatch.setattr(networks, "monotonic", lambda: now[0])
+        return now
+
+    def scans(self, client: Client) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get(MODELS)
+        return sum("COUNT(*)" in each["sql"] and '"gallery_image"' in each["sql"] for each in queries)
+
+    def test_what_is_computed_is_counted_again_after_some_seconds(self, as_admin, b, clock):
+        assert "computing 4 of 6" in text(as_admin.get(MODELS))
+        fill(0)
+        clock[0] += networks.MOVING_SECONDS - 1
+        assert "computing 4 of 6" in text(as_admin.get(MODELS))
+        b.features.first().delete()
+        clock[0] += 2
+        assert "computing 4 of 6" not in text(as_admin.get(MODELS))
+
+    def test_what_is_complete_after_some_more(self, as_admin, a, clock):
+        assert self.scans(as_admin) > 0
+        clock[0] += networks.STILL_SECONDS - 1
+        assert self.scans(as_admin) == 0
+        a.features.first().delete()
+        clock[0] += 2
+        assert "computing 5 of 6" in text(as_admin.get(MODELS))
+
+    def test_all_pictures_are_counted_once(self, as_admin, b):
+        with CaptureQueriesContext(connection) as queries:
+            as_admin.get(MODELS)
+        whole = 'SELECT COUNT(*) AS "__count" FROM "gallery_image" WHERE'
+        assert sum(each["sql"].startswith(whole) for each in queries) == 1
 
 
 def test_the_page_asks_a_fixed_number_of_times(as_admin, b, django_assert_max_num_queries):

@@ -18,7 +18,7 @@ from search.current import current_engine, current_engines
 from search.engines import all_engines
 from search.engines._base import Engine
 from search.errors import EngineError
-from search.generations import fill_one
+from search.filling import fill_one
 from search.live_index import live_index
 from search.models import Feature, Generation, images_without, store_features
 
