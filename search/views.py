@@ -25,9 +25,11 @@ from search.filters import FORMATS, ORIENTATIONS
 from search.forms import AnswerForm, PictureForm
 from search.models import QueryPicture
 from search.query import Query, parse_colours
-from search.retrieval import limit_of, retrieve, why_no_words
+from search.retrieval import Answer, limit_of, retrieve, why_no_words
 
 STRIP = 12
+NEAREST = 12
+"""Weak results that are shown for words that nothing fits: people want to see how near it comes."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,6 +147,7 @@ def _answer(
         "form": form,
         "passing": None if query.among is None else len(query.among),
         "sections": sections,
+        "nearest": [] if shown or form.weak or form.page > 1 or not form.meaning else _nearest(answer),
         "proven": any(found.match.grade <= Grade.CONTAINS for found in shown),
         "weak_count": f"{len(answer.weak)}+" if len(answer.weak) >= limit_of(query) else len(answer.weak),
         "weak": form.weak,
@@ -153,6 +156,10 @@ def _answer(
     }
     status = status or (400 if form.sentences else 200)
     return render_page(request, "search/answer.html", "search/_groups.html", context, status)
+
+
+def _nearest(answer: Answer) -> list[cards.Card]:
+    return [cards.Card(found) for found in answer.weak[:NEAREST]]
 
 
 def _cards(sections: list[cards.Section]) -> list[cards.Card]:

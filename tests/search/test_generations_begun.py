@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import AnonymousUser
 
+from gallery.pictures import decode
 from search import snapshots
 from search.filling import fill
 from search.generations import begin, begin_wanted, forget_former, switch
 from search.models import Change, Feature, Generation, Snapshot
+from search.query import Query
+from search.retrieval import retrieve
+from tests.pictures import encode, photo
 from tests.search import kinds, test_generations
 from tests.search.kinds import COUNT, KIND
 from tests.search.test_generations import age, beside, current, fill_all, finds, seen
@@ -156,3 +161,11 @@ def test_what_is_forgotten_leaves_nothing_on_the_disk(answering, tiles):
     assert not Snapshot.objects.filter(**mine).exists()
     assert not (django_settings.INDEX_ROOT / f"{KIND}-{answering.pk}").exists()
     assert snapshots.positions(django_settings.INDEX_ROOT / f"{KIND}-{current().pk}")
+
+
+def test_no_question_is_asked_with_other_weights(answering, tiles):
+    """Their vectors mean something else than those in the index."""
+    tiles("a", seed=7)
+    answer = retrieve(Query(picture=decode(encode(photo(3)))), AnonymousUser(), engines=[KIND])
+    assert not answer.found + answer.weak
+    assert "other weights have come" in " ".join(answer.notices)

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 
 from gallery.models import Image
-from search import forms, retrieval
+from search import forms, retrieval, views
 from search.engines import _embedding
 from search.live_index import forget_all
 from search.models import Feature
@@ -67,8 +67,10 @@ def test_it_works(client, gallery):
 
 def test_nothing_is_found_that_is_not_there(client, gallery):
     response = search(client, q="yellow triangles")
-    assert names(response) == []
+    assert response.context["answer"].found == []
     assert "Nothing here shows that" in text(response)
+    assert "the nearest" in text(response)
+    assert len(names(response)) == min(views.NEAREST, len(gallery))
 
 
 def test_filters_come_before_the_best_are_taken(client, gallery):
@@ -164,10 +166,12 @@ def test_without_weights_it_says_what_is_missing(client, as_admin, settings, tmp
     assert response.status_code == 503
     page = text(response)
     assert "does not understand words yet" in page
-    assert str(settings.NETWORKS["clip"][0]).partition(":")[2] in page
     assert 'value="a dog"' in response.content.decode()
     assert "The owner of the gallery" in page
-    assert "The owner of the gallery" not in text(search(as_admin, q="a dog"))
+    assert str(tmp_path) not in page
+    told = text(search(as_admin, q="a dog"))
+    assert str(settings.NETWORKS["clip"][0]).partition(":")[2] in told
+    assert "The owner of the gallery" not in told
 
 
 def test_a_picture_is_answered_though_words_are_not_understood(client, add, settings, tmp_path):
@@ -182,6 +186,7 @@ def test_a_picture_is_answered_though_words_are_not_understood(client, add, sett
 def test_a_network_that_is_being_loaded_is_asked_again(client, gallery, monkeypatch):
     monkeypatch.setattr(_embedding, "PATIENCE", 0.0)
     forget_all()
+    _engine().network.rest()
     monkeypatch.setattr(type(_engine().network), "load_words", lambda self: __import__("time").sleep(0.5))
     response = search(client, q="a red circle")
     page = response.content.decode()

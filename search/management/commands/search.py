@@ -58,6 +58,8 @@ class Command(GalleryCommand):
         except (PictureError, DecoderBusy) as error:
             raise CommandError(str(error)) from error
         found = (answer.found + (answer.weak if options["weak"] else []))[: options["limit"]]
+        if not found and answer.notices:
+            raise CommandError(" ".join(answer.notices))  # that nothing is like it is not known
         if options["json"]:
             self.stdout.write(json.dumps([as_json(f) for f in found], indent=1))
         else:
