@@ -26,15 +26,22 @@ def kinds() -> list[str]:
 def get_network(name: str, folder: Path) -> Network:
     """The one in this process with a name like "clip:ViT-B-16/openai". ``folder``: of all weights.
 
-    WeightsMissing if no such kind or model is known; nothing is read.
+    WeightsMissing if no such kind or model is known, or the model's name leads out of its folder; nothing is read.
     """
     kind, _, model = name.partition(":")
+    if model and not _is_name(model):
+        raise WeightsMissing(f"{name[:200]!a} is no name of a network: its parts must be names, without “..”.")
     with _lock:  # two threads must not load it twice
         if (name, folder) not in _networks:
             if kind not in kinds():
                 raise WeightsMissing(f"There is no kind of network called “{kind}”. There are: {', '.join(kinds())}.")
             _networks[name, folder] = import_module(f"{__name__}.{kind}").network(model, folder)
         return _networks[name, folder]
+
+
+def _is_name(model: str) -> bool:
+    """Of folders, from the first letter or from the root. Control characters are in none."""
+    return model.isprintable() and not {"", ".", ".."} & {*model.removeprefix("/").split("/")}
 
 
 def loaded() -> list[Network]:

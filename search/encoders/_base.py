@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +77,13 @@ class Network(ABC):
     def fingerprint(self) -> str:
         """sha256, in hex, of the weights and of all else that its answers depend on. WeightsMissing as in look."""
 
+    def loaded_fingerprint(self) -> str:
+        """``fingerprint`` of what answers now from memory.
+
+        "" if nothing is in memory, or no longer what the files hold: the next question reads them.
+        """
+        return self.fingerprint()
+
     @abstractmethod
     def load(self) -> None:
         """Be ready to answer; by itself the first question does it. WeightsMissing if that cannot be."""
@@ -94,6 +102,11 @@ class Network(ABC):
         """Give the memory back; the next question loads again. By itself after LOOKALIKE_IDLE_MINUTES."""
 
 
+def called(model: str) -> str:
+    """A model for people: of one's own, which is given by its place in the machine, only the name of its folder."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
 class Encoder(Network):
     """A network that turns a picture into one vector: likeness is the inner product."""
 
@@ -103,7 +116,19 @@ class Encoder(Network):
 
     @abstractmethod
     def encode(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """(n, dimension) float32 of length 1. Deterministic, whatever else is in the batch, up to rounding."""
+        """(n, dimension) float32 of length 1. Deterministic, whatever else is in the batch, up to rounding.
+
+        Numbers that are none, where the network answers with such: they are the caller's to refuse.
+        """
+
+    def load_pictures(self) -> None:
+        """Only what ``encode`` needs."""
+        self.load()
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether ``load_pictures`` has nothing to do."""
+        return self.is_loaded
 
 
 class TextEncoder(Encoder):
@@ -116,6 +141,11 @@ class TextEncoder(Encoder):
     def load_words(self) -> None:
         """Only what ``encode_texts`` needs."""
         self.load()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether ``load_words`` has nothing to do."""
+        return self.is_loaded
 
 
 class Captioner(Network):

@@ -68,8 +68,8 @@ def _side_by_side(work: Callable[[Any], np.ndarray], pieces: list[Sequence[Any]]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """The rows at length 1. WeightsMissing if some numbers are none."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all():
-        raise WeightsMissing("This network's answers are no numbers: its weights are damaged.")
-    return rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+    """The float32 rows at length 1. One with numbers that are none stays as it is: it must not stop the others."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    lengths = np.where(np.isfinite(lengths), np.maximum(lengths, np.finfo(np.float32).tiny), 1)
+    scaled: np.ndarray = (rows / lengths).astype(np.float32)
+    return scaled

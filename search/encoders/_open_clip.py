@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +50,8 @@ def read_tower(clip: Clip, model: dict[str, Any], is_words: bool, device: Any) -
     try:
         with tempfile.TemporaryDirectory() as folder:
             name = _described_in(Path(folder), model)
-            network = factory.create_model(name, load_weights=False, pretrained_text=False)
+            with _unsaid():
+                network = factory.create_model(name, load_weights=False, pretrained_text=False)
             tokenizer = factory.get_tokenizer(name) if is_words else None
     except Exception as error:  # whatever a description makes its builder stumble over
         raise WeightsMissing(f"open_clip cannot build {clip.model}: {str(error)[:200]}.") from error
@@ -61,6 +65,21 @@ def read_tower(clip: Clip, model: dict[str, Any], is_words: bool, device: Any) -
         raise WeightsMissing(f"{clip.file} is damaged: some of its numbers are no numbers.")
     _forget_other_tower(network, is_words)
     return Relative(halve(network.eval().requires_grad_(False).to(device), device), tokenizer, device)
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """It warns, on the root logger, of a network without weights: they are read next."""
+    root = logging.getLogger()
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return "open_clip" not in record.pathname
+
+    root.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_of_others)
 
 
 def _described_in(folder: Path, model: dict[str, Any]) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from search.encoders import pytorch
+from search.encoders import pytorch, weights
 from search.encoders._base import Network
+from search.encoders.weights import Stamp
+from search.errors import WeightsMissing
 
 Answer = TypeVar("Answer")
 
@@ -32,14 +36,30 @@ def configure(device: str, idle_minutes: float) -> None:
     _hurry.set()
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A part in memory, and the files that it was read from."""
+
+    part: Any
+    stamp: Stamp
+
+
 class RestingNetwork(Network):
-    """A subclass says how its parts are read, and answers with ``self.ask(name of a part, work)``."""
+    """A subclass says how its parts are read, and answers with ``self.ask(name of a part, work)``.
+
+    Files that others have replaced are read again by the next question.
+    """
 
     def __init__(self) -> None:
-        self._parts: dict[str, Any] = {}
+        self._parts: dict[str, Kept] = {}
         self._asked = 0  # questions in flight
         self._last = 0.0
         self._lock = threading.Lock()
+        self._reading: dict[str, threading.Lock] = {}  # a lock a part: who asks for one need not wait for another
+
+    @abstractmethod
+    def used(self) -> Sequence[Path]:
+        """The files that the answers depend on, also those that need not be there."""
 
     @abstractmethod
     def read_part(self, name: str) -> Any:
@@ -47,29 +67,60 @@ class RestingNetwork(Network):
 
     def ask(self, name: str, work: Callable[[Any], Answer]) -> Answer:
         """work(part), which is read if it has to be. Sent to rest meanwhile, it rests afterwards."""
-        part = self._wake(name)
+        with self._lock:
+            self._asked += 1
+        part = None
         try:
+            part = self._wake(name)
             return work(part)
         finally:
+            is_let_go = self._is_let_go(name, part)
             del part
-            if self._is_let_go(name):
+            if is_let_go:
                 pytorch.give_back()
 
     def _wake(self, name: str) -> Any:
-        with self._lock:  # two threads must not read it twice
-            if name not in self._parts:
-                self._parts[name] = self.read_part(name)
+        with self._lock_of(name):  # two threads must not read it twice
+            kept = self._parts.get(name)
+            if kept is None or kept.stamp != weights.stamp(self.used()):
+                del kept
+                self._parts.pop(name, None)  # first, or there would be two in memory
+                kept = self._parts[name] = self._read(name)
                 pytorch.give_back()  # what reading took beside the weights
-            self._asked += 1
-            part = self._parts[name]
         _watch(self)
-        return part
+        return kept.part
 
-    def _is_let_go(self, name: str) -> bool:
+    def _read(self, name: str) -> Kept:
+        """WeightsMissing if it cannot be, or if the files change meanwhile: it might be half of each."""
+        stamp = weights.stamp(self.used())
+        kept = Kept(self.read_part(name), stamp)
+        if stamp != weights.stamp(self.used()):
+            raise WeightsMissing(f"The files of {self.label} were changed while they were read. Ask again.")
+        return kept
+
+    def _lock_of(self, name: str) -> threading.Lock:
+        with self._lock:
+            return self._reading.setdefault(name, threading.Lock())
+
+    def _is_let_go(self, name: str, part: Any) -> bool:
+        """Whether nobody holds any more what has answered."""
         with self._lock:
             self._asked -= 1
             self._last = time.monotonic()
-            return not self._asked and name not in self._parts
+            kept = self._parts.get(name)
+            return part is not None and not self._asked and (kept is None or kept.part is not part)
+
+    def has(self, name: str) -> bool:
+        """Whether the part is in memory as the files hold it."""
+        kept = self._parts.get(name)
+        return kept is not None and kept.stamp == weights.stamp(self.used())
+
+    def loaded_fingerprint(self) -> str:
+        stamp = weights.stamp(self.used())
+        if {kept.stamp for kept in list(self._parts.values())} != {stamp}:
+            return ""
+        found = self.fingerprint()
+        return found if stamp == weights.stamp(self.used()) else ""
 
     @property
     def is_loaded(self) -> bool:
@@ -77,11 +128,14 @@ class RestingNetwork(Network):
 
     @property
     def memory(self) -> int:
-        return sum(part.bytes for part in list(self._parts.values()))
+        return sum(kept.part.bytes for kept in list(self._parts.values()))
 
     def rest(self) -> None:
-        with self._lock:
-            had, self._parts = bool(self._parts), {}
+        """A part that is being read is waited for."""
+        had = False
+        for name in list(self._reading):
+            with self._lock_of(name):
+                had |= self._parts.pop(name, None) is not None
         if had:
             pytorch.give_back()
 

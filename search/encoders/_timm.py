@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gallery.pictures import Picture
-from search.encoders import _batches, pytorch, weights
-from search.encoders._base import Encoder, WeightFile
+from search.encoders import _batches, _timm_asked, pytorch, weights
+from search.encoders._base import Encoder, WeightFile, called
 from search.encoders._halves import bytes_of, halve
 from search.encoders._pixels import Preparation
 from search.encoders._resting import RestingNetwork
+from search.encoders._timm_asked import Said, built
 from search.errors import WeightsMissing
 
 FILE = "model.safetensors"
@@ -26,18 +26,15 @@ _VERSION = 1
 """Of what is here: counts up when the same weights answer otherwise."""
 _SEEN, _MODE = "seen", {"center": "shortest", "squash": "squash", "border": "longest"}
 
-Said = Mapping[str, Any]
-
 
 class TimmEncoder(RestingNetwork, Encoder):
-    """``known``: what timm would say of the model (see _asked), so that nobody has to import it to be told."""
+    """``known``: what timm would say of the model (see _timm_asked), so that nobody has to ask it."""
 
     def __init__(self, kind: str, model: str, backbone: str, folder: Path, known: Said | None = None) -> None:
         super().__init__()
         self.kind, self.model, self.backbone, self.known = kind, model, backbone, known
         self.folder = folder / kind / model
-        self.name, self.label = f"{kind}:{model}", f"timm {backbone}"
-        self._of_timm: Said | None = None
+        self.name, self.label = f"{kind}:{model}", f"timm {called(backbone)}"
 
     @property
     def file(self) -> Path:
@@ -49,9 +46,7 @@ class TimmEncoder(RestingNetwork, Encoder):
         return [WeightFile(f"{self.kind}/{self.model}/{FILE}", url, bytes=(self.known or {}).get("bytes", 0))]
 
     def _said(self) -> Said:
-        if self.known is None and self._of_timm is None:
-            self._of_timm = _asked(self.backbone)
-        return self.known or self._of_timm or {}
+        return self.known or _timm_asked.said(self.backbone, self.folder)
 
     def _preparation(self) -> Preparation:
         said = self._said()
@@ -81,12 +76,17 @@ class TimmEncoder(RestingNetwork, Encoder):
 
     def look(self) -> None:
         with self._says_what_to_do():
-            weights.look_at(self.file)
+            found, said = weights.shapes(self.file), self.known or _timm_asked.told(self.backbone, self.folder)
+            if found is not None and said and "shapes" in said:
+                weights.check(self.file, found, said["shapes"], _is_other(said["classifier"]))
 
     def fingerprint(self) -> str:
         with self._says_what_to_do():
             rest = json.dumps([_VERSION, self.backbone, asdict(self._preparation())], sort_keys=True)
             return hashlib.sha256(f"{weights.fingerprint(self.file)} {rest}".encode()).hexdigest()
+
+    def used(self) -> Sequence[Path]:
+        return [self.file]
 
     def load(self) -> None:
         self.ask(_SEEN, bool)
@@ -99,9 +99,9 @@ class TimmEncoder(RestingNetwork, Encoder):
     def read_part(self, name: str) -> Backbone:
         with self._says_what_to_do():
             weights.look_at(self.file)
-            device, network = pytorch.device(), _built(self.backbone)
+            device, network = pytorch.device(), built(self.backbone)
             expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-            tensors = weights.take(self.file, expected, lambda name: True, _is_other(network))
+            tensors = weights.take(self.file, expected, lambda name: True, _is_other(_timm_asked.classifier(network)))
             network.load_state_dict(dict(tensors), strict=True, assign=True)
             return Backbone(halve(network.eval().requires_grad_(False).float().to(device), device), device)
 
@@ -126,35 +126,7 @@ class Backbone:
         return self.network(pixels)
 
 
-def _built(backbone: str) -> Any:
-    """Without the layer that names things. WeightsMissing if timm knows no such backbone, or stumbles over it."""
-    try:
-        network = _timm().create_model(backbone, pretrained=False)
-        network.reset_classifier(0)
-    except Exception as error:
-        raise WeightsMissing(f"timm cannot build {backbone}: {str(error)[:200]}.") from error
-    return network
-
-
-def _is_other(network: Any) -> Any:
+def _is_other(heads: Sequence[str]) -> Any:
     """What may lie beside: what names things is not needed, and old files hold what is calculated now."""
-    heads = (network.default_cfg or {}).get("classifier") or "head"
-    beginnings = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+    beginnings = tuple(f"{head}." for head in heads)
     return lambda name: name.startswith(beginnings) or name.endswith("relative_position_index")
-
-
-def _timm() -> Any:
-    pytorch.torch()  # first, or torchvision, which timm imports, may fail
-    return import_module("timm")
-
-
-def _asked(backbone: str) -> Said:
-    """timm's pretrained_cfg, of which "input_size", "mean", "std", "interpolation", "crop_pct" and "crop_mode" count,
-    and the "dimension" of the answers."""
-    found = _timm().get_pretrained_cfg(backbone)
-    if found is None:
-        raise WeightsMissing(f"timm knows no backbone “{backbone}”.")
-    network = _built(backbone).eval()
-    with pytorch.torch().inference_mode():
-        answer = network(pytorch.torch().zeros(1, *found.input_size))
-    return {**found.to_dict(), "dimension": answer.shape[1]}

@@ -18,7 +18,7 @@ import numpy as np
 
 from gallery.pictures import Picture
 from search.encoders import _batches, pytorch, weights
-from search.encoders._base import Captioner, WeightFile
+from search.encoders._base import Captioner, WeightFile, called
 from search.encoders._halves import bytes_of, halve
 from search.encoders._resting import RestingNetwork
 from search.errors import WeightsMissing
@@ -55,7 +55,7 @@ class Blip(RestingNetwork, Captioner):
     def __init__(self, model: str, folder: Path) -> None:
         super().__init__()
         self.model, self.folder = model, folder / KIND / model  # an absolute one stays as it is
-        self.name, self.label = f"{KIND}:{model}", f"Captions by {model}"
+        self.name, self.label = f"{KIND}:{model}", f"Captions by {called(model)}"
 
     @property
     def file(self) -> Path:
@@ -81,8 +81,10 @@ class Blip(RestingNetwork, Captioner):
     def look(self) -> None:
         with self._says_what_to_do():
             weights.look_at(self.file)
-            for name in (_CONFIG, _PIXELS, _WORDS, _HOW):
-                self._described(name)
+            config, *_ = [self._described(name) for name in (_CONFIG, _PIXELS, _WORDS, _HOW)]
+            found = weights.shapes(self.file)
+            if found is not None and config.get("model_type") == "blip":
+                weights.check(self.file, found, _begins_with(config), lambda name: True)
 
     def fingerprint(self) -> str:
         self.look()
@@ -91,6 +93,9 @@ class Blip(RestingNetwork, Captioner):
             files = [self.file, *(self.folder / name for name in (_CONFIG, _PIXELS, _WORDS, _HOW, *there))]
             of_files = " ".join(weights.fingerprint(file) for file in files)
         return hashlib.sha256(f"{_VERSION} {self.beams} {self.most_words} {of_files}".encode()).hexdigest()
+
+    def used(self) -> Sequence[Path]:
+        return [self.file, *(self.folder / name for name in (_CONFIG, _PIXELS, _WORDS, _HOW, *_ALSO))]
 
     def load(self) -> None:
         self.ask(_CAPTIONS, bool)
@@ -206,6 +211,18 @@ class Part:
         words = torch.full((len(tokens), most), fill, device=tokens.device)
         words[:, : tokens.shape[1]] = tokens.masked_fill(after, fill)
         return torch.cat([confidence[:, None], words.float()], dim=1)
+
+
+def _begins_with(config: dict[str, Any]) -> weights.Shapes:
+    """How a BLIP sees; the names of what it writes with depend on who has saved it."""
+    said = config.get("vision_config")
+    vision = {"hidden_size": 768, "patch_size": 16} | (said if isinstance(said, dict) else {})
+    width, patch = vision["hidden_size"], vision["patch_size"]
+    embeddings = "vision_model.embeddings."
+    return {
+        f"{embeddings}class_embedding": (1, 1, width),
+        f"{embeddings}patch_embedding.weight": (width, 3, patch, patch),
+    }
 
 
 def _transformers() -> Any:

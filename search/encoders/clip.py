@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ import numpy as np
 
 from gallery.pictures import Picture
 from search.encoders import _batches, pytorch, weights
-from search.encoders._base import TextEncoder, WeightFile
+from search.encoders._base import TextEncoder, WeightFile, called
 from search.encoders._clip_towers import Loaded, Tower, towers
 from search.encoders._clip_words import open_clip_folder, tokens
+from search.encoders._open_clip_tags import DEFAULTS, pretrained
 from search.encoders._pixels import Preparation
 from search.encoders._resting import RestingNetwork
 from search.errors import WeightsMissing
@@ -33,18 +33,7 @@ _FILES = (FILE, "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.
 _PICTURES, _WORDS = "pictures", "words"
 _VERSION = 1
 """Of what is here: counts up when the same weights answer otherwise."""
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-
-_TAGS: dict[str, dict[str, Any]] = {
-    "ViT-B-16/openai": {"hf_hub": "timm/vit_base_patch16_clip_224.openai/", "quick_gelu": True, "bytes": 598_600_000},
-    "ViT-B-32/openai": {"hf_hub": "timm/vit_base_patch32_clip_224.openai/", "quick_gelu": True, "bytes": 605_200_000},
-    "ViT-L-14/openai": {
-        "hf_hub": "timm/vit_large_patch14_clip_224.openai/",
-        "quick_gelu": True,
-        "bytes": 1_710_600_000,
-    },
-}
-"""What open_clip says of them, so that nobody has to import it to be told; of all others it is asked."""
+_BYTES = {"ViT-B-16/openai": 598_600_000, "ViT-B-32/openai": 605_200_000, "ViT-L-14/openai": 1_710_600_000}
 
 
 def network(model: str, folder: Path) -> Clip:
@@ -74,7 +63,7 @@ class Clip(RestingNetwork, TextEncoder):
     def __init__(self, model: str, folder: Path) -> None:
         super().__init__()
         self.model, self.folder = model, folder / KIND / model  # an absolute one stays as it is
-        self.name, self.label = f"{KIND}:{model}", f"CLIP {model}"
+        self.name, self.label = f"{KIND}:{model}", f"CLIP {called(model)}"
         self.architecture, _, self.tag = model.rpartition("/")
 
     @property
@@ -90,12 +79,12 @@ class Clip(RestingNetwork, TextEncoder):
     def files(self) -> Sequence[WeightFile]:  # type: ignore[override]
         if Path(self.model).is_absolute():
             return []
-        return [WeightFile(f"{KIND}/{self.model}/{self._hub_file[1]}", self._url, bytes=self._tag.get("bytes", 0))]
+        return [WeightFile(f"{KIND}/{self.model}/{self._hub_file[1]}", self._url, bytes=_BYTES.get(self.model, 0))]
 
     @property
     def _tag(self) -> dict[str, Any]:
         """What open_clip knows of the pretrained tag; nothing of one's own model."""
-        return _TAGS.get(self.model) or ({} if self.is_own else _pretrained(self.architecture, self.tag))
+        return {} if self.is_own else pretrained(self.architecture, self.tag)
 
     @property
     def _hub_file(self) -> tuple[str, str]:
@@ -127,9 +116,7 @@ class Clip(RestingNetwork, TextEncoder):
 
     def look(self) -> None:
         with self._says_what_to_do():
-            ordinary, shapes = None, weights.shapes(self.file)
-            if self.is_own or self.model in _TAGS:
-                ordinary = self._described().towers()
+            ordinary, shapes = self._described().towers(), weights.shapes(self.file)
             if ordinary and shapes is not None:
                 weights.check(self.file, shapes, _expected(ordinary), _is_other)
 
@@ -140,11 +127,25 @@ class Clip(RestingNetwork, TextEncoder):
             return hashlib.sha256(f"{weights.fingerprint(self.file)} {rest}".encode()).hexdigest()
 
     def load(self) -> None:
-        self.ask(_PICTURES, bool)
+        self.load_pictures()
         self.load_words()
+
+    def load_pictures(self) -> None:
+        self.ask(_PICTURES, bool)
 
     def load_words(self) -> None:
         self.ask(_WORDS, bool)
+
+    @property
+    def has_pictures(self) -> bool:
+        return self.has(_PICTURES)
+
+    @property
+    def has_words(self) -> bool:
+        return self.has(_WORDS)
+
+    def used(self) -> Sequence[Path]:
+        return [self.file, self.folder / CONFIG]
 
     def encode(self, pictures: Sequence[Picture]) -> np.ndarray:
         with self._says_what_to_do():
@@ -174,7 +175,10 @@ class Clip(RestingNetwork, TextEncoder):
             return OrdinaryTower(tower, device).fill(tensors)
 
     def _says_what_to_do(self) -> Any:
-        repository = _TAGS.get(self.model, {}).get("hf_hub", "").rstrip("/")
+        try:
+            repository = self._hub_file[0]
+        except WeightsMissing:
+            repository = ""  # an unknown tag: that is what will be said
         where = f"the model {repository}" if repository else "this model"
         bring = f"copy {FILE} of {where} on Hugging Face to {self.folder}, or run: manage.py weights fetch {KIND}"
         if self.is_own:
@@ -227,19 +231,10 @@ def _description(model: dict[str, Any], said: dict[str, Any], file: Path) -> Des
         model,
         Preparation(
             side,
-            mean=tuple(said.get("mean") or _MEAN),
-            std=tuple(said.get("std") or _STD),
+            mean=tuple(said.get("mean") or DEFAULTS["mean"]),
+            std=tuple(said.get("std") or DEFAULTS["std"]),
             interpolation="bilinear" if said.get("interpolation") == "bilinear" else "bicubic",
             mode=said.get("resize_mode") or "shortest",
             fill=(said.get("fill_color") or 0,) * 3,
         ),
     )
-
-
-def _pretrained(architecture: str, tag: str) -> dict[str, Any]:
-    pytorch.torch()
-    found: dict[str, Any] = import_module("open_clip").get_pretrained_cfg(architecture, tag)
-    if not found:
-        known = ", ".join(import_module("open_clip").list_pretrained_tags_by_model(architecture)) or "none"
-        raise WeightsMissing(f"open_clip knows no “{tag}” of {architecture}. It knows: {known}.")
-    return found

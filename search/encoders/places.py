@@ -108,6 +108,10 @@ class Places(RestingNetwork, Classifier):
             of_files = " ".join(weights.fingerprint(self.folder / name) for name in used)
         return hashlib.sha256(f"{_VERSION} {self.model} {of_files}".encode()).hexdigest()
 
+    def used(self) -> Sequence[Path]:
+        networks = dict.fromkeys([_file(self.model), _file(_WIDE)])
+        return [self.folder / name for name in (*networks, _CATEGORIES, _INDOORS, _ATTRIBUTES, _MATRIX)]
+
     def load(self) -> None:
         self.look()
         self.ask(self.model, bool)

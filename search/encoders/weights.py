@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,21 @@ _OLD_FORMAT = b"\x80\x02"
 """How torch.save began before 2020, a pickle without a checksum: only reading it whole shows damage."""
 
 Shapes = Mapping[str, tuple[int, ...]]
+Stamp = tuple[tuple[Path, int, int], ...]
+"""(file, time of its last change in ns, bytes) of some files; of one that is not there, 0 and -1."""
+
+
+def stamp(files: Iterable[Path]) -> Stamp:
+    """Other files have another one. Quick."""
+    return tuple(_stamp(file) for file in files)
+
+
+def _stamp(file: Path) -> tuple[Path, int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return file, 0, -1
+    return file, state.st_mtime_ns, state.st_size
 
 
 def look_at(file: Path) -> None:
@@ -26,26 +42,37 @@ def look_at(file: Path) -> None:
     A safetensors file has no checksum: that its length is right is all that can be told so.
     """
     try:
-        if file.suffix == ".safetensors":
-            _safetensors.read_header(file)
-            return
-        with file.open("rb") as opened:
-            start = opened.read(2)
-        if start == _OLD_FORMAT:
-            return
-        with zipfile.ZipFile(file) as parts:
-            damaged = parts.testzip()
-            program = any("/code/" in name for name in parts.namelist())
+        state = file.stat()
+        damage = _damage(file, state.st_size, state.st_mtime_ns)
     except FileNotFoundError:
         raise WeightsMissing(f"{file} is not there.") from None
     except OSError as error:
         raise WeightsMissing(f"{file} cannot be read: {error.strerror or error}.") from error
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
-        raise WeightsMissing(f"{file} is damaged, or holds no weights.") from error
+    if damage:
+        raise WeightsMissing(damage)
+
+
+@lru_cache(maxsize=64)
+def _damage(file: Path, size: int, changed: int) -> str:
+    """What is wrong with a file that is there; "" if nothing is. Of an archive all bytes are read. OSError."""
+    try:
+        if file.suffix == ".safetensors":
+            _safetensors.read_header(file)
+            return ""
+        with file.open("rb") as opened:
+            start = opened.read(2)
+        if start == _OLD_FORMAT:
+            return ""
+        with zipfile.ZipFile(file) as parts:
+            damaged = parts.testzip()
+            program = any("/code/" in name for name in parts.namelist())
+    except WeightsMissing as error:
+        return str(error)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError):
+        return f"{file} is damaged, or holds no weights."
     if damaged:
-        raise WeightsMissing(f"{file} is damaged.")
-    if program:
-        raise WeightsMissing(f"{file} is a TorchScript archive, which holds a program; only plain weights are read.")
+        return f"{file} is damaged."
+    return f"{file} is a TorchScript archive, which holds a program; only plain weights are read." if program else ""
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -112,7 +139,11 @@ def fingerprint(file: Path) -> str:
 @lru_cache(maxsize=64)
 def _sha256(file: Path, size: int, changed: int) -> str:
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        state = os.fstat(opened.fileno())
+    if (state.st_size, state.st_mtime_ns) != (size, changed):
+        raise WeightsMissing(f"{file} is being changed while it is read.")
+    return sha256
 
 
 def _stored(file: Path) -> Mapping[str, Any]:

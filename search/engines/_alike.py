@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from search.engines._calibration import Gallery
-from search.engines._embedding import as_rows, as_vectors, sample_of
+from search.engines._embedding import SAMPLE, as_rows, as_vectors
 from search.expansion import expanded
 from search.indexes.embedding_index import EmbeddingIndex, cosines
 
@@ -71,7 +71,7 @@ def alike(
     """
     if k <= 0 or not len(index) or not len(queries):
         return []
-    sample = sample_of(index)
+    sample = index.sample(SAMPLE)
     galleries = [scale.gallery(sample, query) for query in queries]
     ids, near = _search(index, queries, k, among)
     best = _best(ids, near, galleries, names, scale)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds that a question waits for its network to come into memory; less than the engine's own."""
+SAMPLE = 2000
+"""Vectors of the gallery that say what is ordinary in it."""
 
 
 class Loading(EngineError):
@@ -45,6 +47,10 @@ class EmbeddingEngine(Engine):
     learns_after: ClassVar[bool] = False
     network: Encoder
     learned: bytes = b""
+    made_dimension: int = 0
+    """Of the network when the features were made: another one may lie in its place by now. 0: the network's own."""
+    made_by: str = ""
+    """Fingerprint of it; "" if any will do."""
 
     def bound(self, version: int, network: Network, learned: bytes = b"") -> Self:
         """This engine over the features of one generation (search.models.Generation). ``learned``: see learn."""
@@ -86,12 +92,12 @@ class EmbeddingEngine(Engine):
     @property
     def stored_dimension(self) -> int:
         """Of the vectors in the features."""
-        return self.network.dimension
+        return self.made_dimension or self.network.dimension
 
     @property
     def dimension(self) -> int:
         """Of the vectors in the index."""
-        return self.network.dimension
+        return self.stored_dimension
 
     def projected(self, vectors: np.ndarray) -> np.ndarray:
         """(n, stored_dimension) float32 as the index has them: (n, dimension), of length 1."""
@@ -105,18 +111,23 @@ class EmbeddingEngine(Engine):
     # --- asking
     def encoded(self, pictures: Sequence[Picture]) -> np.ndarray:
         """(n, dimension) float32, as the index has them; EngineError without weights, Loading if they take long."""
-        self.awake(self.network.load)
+        self.awake(self.network.load_pictures, self.network.has_pictures)
         try:
-            return self.projected(self.network.encode(pictures))
+            return self.projected(finite(self.network.encode(pictures)))
         except WeightsMissing as error:
             raise self.off() from error
 
-    def awake(self, load: Callable[[], None]) -> None:
+    def awake(self, load: Callable[[], None], is_awake: bool = False) -> None:
         """Wait until ``load`` has been done, but not so long that nobody else's question is answered meanwhile.
 
-        It goes on by itself. Loading if it does; EngineError without weights.
+        It goes on by itself. Loading if it does; EngineError without weights. ``is_awake``: there is nothing to do, and
+        nobody else's load is waited for.
         """
         try:
+            if self.made_by and self.fingerprint(self.network) != self.made_by:
+                raise EngineError(f"{self.label}: other weights have come; until their vectors are made, it is off.")
+            if is_awake:
+                return
             _once(load).result(timeout=PATIENCE)
         except FutureTimeout:
             raise Loading(f"{self.label}: {self.network.label} is being loaded. Ask again in some seconds.") from None
@@ -147,6 +158,13 @@ def _loaders() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2, thread_name_prefix="load")
 
 
+def finite(vectors: np.ndarray) -> np.ndarray:
+    """The same. WeightsMissing if the network has answered with what are no numbers."""
+    if not np.isfinite(vectors).all():
+        raise WeightsMissing("The network's answers are no numbers: its weights may be damaged.")
+    return vectors
+
+
 def as_rows(vectors: np.ndarray) -> np.ndarray:
     """(n, d) floats of length 1 as the (n, 2 d) uint8 that an EmbeddingIndex takes."""
     return np.ascontiguousarray(vectors.astype("<f2")).view(np.uint8).reshape(len(vectors), 2 * vectors.shape[1])
@@ -155,19 +173,3 @@ def as_rows(vectors: np.ndarray) -> np.ndarray:
 def as_vectors(rows: np.ndarray) -> np.ndarray:
     """The way back: (n, 2 d) uint8 as (n, d) float32."""
     return np.ascontiguousarray(rows).view("<f2").astype(np.float32)
-
-
-SAMPLE = 2000
-
-
-def sample_of(index: EmbeddingIndex, most: int = SAMPLE) -> np.ndarray:
-    """(n, d) float32: vectors of the gallery, evenly spread over its ids, the same ones while nothing changes."""
-    state = index._state
-    alive = np.flatnonzero(state.alive) if state.dead else np.arange(len(state.base.ids))
-    chosen = _spread(len(alive) + len(state.delta.ids), most)
-    base, delta = alive[chosen[chosen < len(alive)]], chosen[chosen >= len(alive)] - len(alive)
-    return as_vectors(np.concatenate([state.base.codes[base], state.delta.codes[delta]]))
-
-
-def _spread(n: int, most: int) -> np.ndarray:
-    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)

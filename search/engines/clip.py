@@ -30,7 +30,7 @@ from search.encoders._base import TextEncoder
 from search.engines._alike import Alike, Scale, alike
 from search.engines._base import Grade, Hit, Probe
 from search.engines._calibration import Gallery, fit, unit
-from search.engines._embedding import EmbeddingEngine, as_rows, as_vectors, sample_of
+from search.engines._embedding import SAMPLE, EmbeddingEngine, as_rows, as_vectors, finite
 from search.errors import WeightsMissing
 from search.indexes.embedding_index import EmbeddingIndex
 from search.meaning import Meaning
@@ -123,7 +123,7 @@ class Clip(EmbeddingEngine):
         return MeaningProbe(as_rows(words.direction[None]), ("",), may_be_certain=False, words=words)
 
     def _words(self, meaning: Meaning) -> Words:
-        self.awake(self.read_words)
+        self.awake(self.read_words, self.network.has_words and (self.network, self.version) in _ordinary_of)
         try:
             texts = [meaning.text] * bool(meaning.text) + list(meaning.without)
             vectors = np.stack([_text(self.network, self.version, text) for text in texts])
@@ -146,7 +146,7 @@ class Clip(EmbeddingEngine):
             return [_hit(one) for one in found]
         if k <= 0 or not len(index):
             return []
-        sample = sample_of(index)
+        sample = index.sample(SAMPLE)
         if probe.weight < 1:
             queries = unit(probe.weight * words.change + (1 - probe.weight) * (queries - sample.mean(0)))
         return _told(queries[0], words, probe.weight, index, sample, k, among)
@@ -203,13 +203,22 @@ def _rounded(evidence: dict[str, float]) -> dict[str, Any]:
 @lru_cache(maxsize=_TEXTS)
 def _text(network: TextEncoder, version: int, text: str) -> np.ndarray:
     """(d,) float32. ``version``: other weights under the same name are another generation."""
-    return network.encode_texts([text])[0]
+    return finite(network.encode_texts([text]))[0]
 
 
-@lru_cache(maxsize=2)
+_ordinary_of: dict[tuple[TextEncoder, int], np.ndarray] = {}
+"""The last that were read."""
+_ORDINARY = 2
+
+
 def _ordinary(network: TextEncoder, version: int) -> np.ndarray:
     """(n, d) float32."""
-    return network.encode_texts(ORDINARY_WORDS)
+    vectors = _ordinary_of.get((network, version))
+    if vectors is None:
+        vectors = _ordinary_of[network, version] = finite(network.encode_texts(ORDINARY_WORDS))
+        for older in list(_ordinary_of)[:-_ORDINARY]:
+            _ordinary_of.pop(older, None)
+    return vectors
 
 
 ENGINE = Clip()

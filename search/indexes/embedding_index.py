@@ -116,6 +116,14 @@ class EmbeddingIndex(FaissIndex):
             _write_signs(folder, rows.codes)
             flush_folder(folder)
 
+    def sample(self, most: int) -> np.ndarray:
+        """(n, d) float32: vectors, evenly spread over the ids, the same ones while nothing changes."""
+        state = self._state
+        alive = np.flatnonzero(state.alive) if state.dead else np.arange(len(state.base.ids))
+        chosen = _spread(len(alive) + len(state.delta.ids), most)
+        base, delta = alive[chosen[chosen < len(alive)]], chosen[chosen >= len(alive)] - len(alive)
+        return _floats(np.concatenate([state.base.codes[base], state.delta.codes[delta]]))
+
     def _checked(self, rows: np.ndarray) -> np.ndarray:
         rows = super()._checked(rows)
         lengths = np.concatenate([_lengths(rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)] or [np.empty(0)])
@@ -142,6 +150,10 @@ class EmbeddingIndex(FaissIndex):
             found.append(nearest_cosines(rows.codes, None, query[None], k, likely))
         distances, at = (np.concatenate(column) for column in zip(*found, strict=True))
         return distances, at
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)
 
 
 def _bits(dimension: int) -> int:

@@ -50,6 +50,11 @@ def with_another_shape(state: dict) -> dict:
     return state | {name: state[name].unsqueeze(0)}
 
 
+def other_numbers(state: dict) -> dict:
+    """Of the same shapes, so that the file has the same length."""
+    return {name: tensor.roll(1, 0) if tensor.ndim else tensor for name, tensor in state.items()}
+
+
 def with_no_number(state: dict) -> dict:
     for tensor in state.values():
         if tensor.is_floating_point() and tensor.ndim:
@@ -173,6 +178,33 @@ class ImageEncoderContract:
         change_weights(file, lambda state: {name: tensor * 2 for name, tensor in state.items()})
         assert copied.fingerprint() != encoder.fingerprint()
 
+    def test_weights_that_are_replaced_are_read_again(self, encoder, copied, file):
+        before = copied.encode([picture(1)])
+        assert copied.loaded_fingerprint() == encoder.fingerprint()
+        change_weights(file, other_numbers)
+        assert copied.loaded_fingerprint() == ""  # what is in memory is no file's any more
+        after = copied.encode([picture(1)])
+        assert not np.array_equal(before, after)
+        assert copied.loaded_fingerprint() == copied.fingerprint() != encoder.fingerprint()
+        copied.rest()
+        assert copied.loaded_fingerprint() == ""
+        assert np.array_equal(copied.encode([picture(1)]), after)
+
+    def test_weights_that_change_while_they_are_read_are_refused(self, copied, file, monkeypatch):
+        read = copied.read_part
+
+        def replaced_meanwhile(name):
+            part = read(name)
+            change_weights(file, other_numbers)
+            return part
+
+        monkeypatch.setattr(copied, "read_part", replaced_meanwhile)
+        with pytest.raises(WeightsMissing, match="changed while they were read"):
+            copied.encode([picture(1)])
+        assert not copied.is_loaded
+        monkeypatch.undo()
+        assert len(copied.encode([picture(1)])) == 1
+
     def test_a_gpu_that_is_not_there_is_a_sentence(self, copied, monkeypatch):
         if pytorch.torch().cuda.is_available():
             pytest.skip("there is one")
@@ -254,6 +286,43 @@ class TextEncoderContract(ImageEncoderContract):
 
     def test_words_alone_take_less_memory(self, copied):
         copied.load_words()
+        assert (copied.has_words, copied.has_pictures) == (True, False)
         words = copied.memory
         copied.load()
+        assert (copied.has_words, copied.has_pictures) == (True, True)
         assert 0 < words < copied.memory
+
+    def test_pictures_alone_take_less_memory(self, copied):
+        copied.load_pictures()
+        assert (copied.has_words, copied.has_pictures) == (False, True)
+        pictures = copied.memory
+        copied.load_words()
+        assert 0 < pictures < copied.memory
+
+    def test_who_reads_words_does_not_wait_for_pictures(self, copied, monkeypatch):
+        copied.load_words()
+        reading, may_go, read = threading.Event(), threading.Event(), copied.read_part
+
+        def slowly(name):
+            reading.set()
+            assert may_go.wait(30)
+            return read(name)
+
+        monkeypatch.setattr(copied, "read_part", slowly)
+        with ThreadPoolExecutor(2) as threads:
+            slow = threads.submit(copied.encode, [picture(1)])
+            assert reading.wait(10)
+            try:
+                assert len(threads.submit(copied.encode_texts, ["a dog"]).result(timeout=10)) == 1
+                assert not slow.done()
+            finally:
+                may_go.set()
+            assert len(slow.result()) == 1
+
+    def test_both_towers_are_of_the_same_file(self, copied, file):
+        copied.load()
+        change_weights(file, other_numbers)
+        copied.encode([picture(1)])
+        assert copied.loaded_fingerprint() == ""  # that of words is still the old one
+        copied.encode_texts(["a dog"])
+        assert copied.loaded_fingerprint() == copied.fingerprint()

@@ -248,3 +248,19 @@ class Trap:
 
     def __reduce__(self):
         return Path.touch, (self.file,)
+
+
+def test_a_look_tells_another_network(copied):
+    from safetensors.torch import load_file, save_file
+
+    name = "vision_model.embeddings.class_embedding"
+    file = copied / "model.safetensors"
+    good = load_file(file)
+    for others in ({"conv1.weight": good[name]}, good | {name: good[name][..., 1:].contiguous()}):
+        save_file(others, file)
+        with pytest.raises(WeightsMissing, match="of another network"):
+            network(making.MODEL, copied.parents[len(WEIGHTS.parts) - 1]).look()
+
+
+def test_one_s_own_does_not_tell_where_it_lies(tmp_path):
+    assert network(str(tmp_path / "secret/mine"), tmp_path).label == "Captions by mine"

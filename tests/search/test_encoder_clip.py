@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.encoders import _clip_towers, clip, get_network, pytorch
+from search.encoders import _clip_towers, _open_clip_tags, clip, get_network, pytorch
 from search.encoders._clip_words import tokens
 from search.encoders.clip import CONFIG, FILE
 from search.encoders.pytorch import torch
@@ -128,6 +128,20 @@ class TestClip(TextEncoderContract):
         copied.look()
         assert np.array_equal(copied.encode([picture(1)]), encoder.encode([picture(1)]))
 
+    def test_an_archive_is_read_through_once(self, copied, monkeypatch):
+        """A page looks every few seconds."""
+        copied.file.unlink()
+        torch().save({"positional_embedding": torch().zeros(3)}, _torch_file(copied))
+        reads, read = [], zipfile.ZipFile.testzip
+        monkeypatch.setattr(zipfile.ZipFile, "testzip", lambda archive: reads.append(archive) or read(archive))
+        for _ in range(3):
+            copied.look()
+        assert len(reads) == 1
+        _torch_file(copied).write_bytes(_torch_file(copied).read_bytes()[:-100])
+        for _ in range(2):
+            with pytest.raises(WeightsMissing, match="damaged"):
+                copied.look()
+
     def test_it_never_executes_a_pickle(self, copied, tmp_path):
         copied.file.unlink()
         torch().save({"positional_embedding": Trap(tmp_path / "sprung")}, _torch_file(copied))
@@ -233,13 +247,15 @@ class TestTheName:
         torch()
         import open_clip
 
-        for model, known in clip._TAGS.items():
-            said = open_clip.get_pretrained_cfg(*model.split("/"))
-            assert (said["hf_hub"], said["quick_gelu"]) == (known["hf_hub"], known["quick_gelu"])
-            assert (said["mean"], said["std"]) == (clip._MEAN, clip._STD)
-            assert (said["interpolation"], said["resize_mode"]) == ("bicubic", "shortest")
+        table = _open_clip_tags._table()
+        assert table["open_clip"] == open_clip.__version__, "see the head of search/encoders/_open_clip_tags.py"
+        assert table == _open_clip_tags.asked()
+        for model, tag in open_clip.list_pretrained():
+            said = open_clip.get_pretrained_cfg(model, tag)
+            for name, known in _open_clip_tags.pretrained(model, tag).items():
+                assert said.get(name, False) == (tuple(known) if isinstance(known, list) else known)
 
-    def test_another_tag_is_asked_of_open_clip(self, tmp_path):
+    def test_another_tag_is_known(self, tmp_path):
         (file,) = clip.network("ViT-B-16-SigLIP/webli", tmp_path).files
         assert file.url == "https://huggingface.co/timm/ViT-B-16-SigLIP/resolve/main/open_clip_model.safetensors"
         preparation = clip.network("ViT-B-16-SigLIP/webli", tmp_path)._described().preparation
@@ -258,6 +274,18 @@ class TestTheName:
         with pytest.raises(WeightsMissing, match="It knows: openai"):
             _ = clip.network("ViT-B-16/nobody", tmp_path).files
 
+    def test_one_s_own_does_not_tell_where_it_lies(self, tmp_path):
+        assert clip.network(str(tmp_path / "secret/mine"), tmp_path).label == "CLIP mine"
+
+    @pytest.mark.parametrize(
+        "model", ["../x/openai", "a/../openai", "a//b", "a/", "//etc", "./a", "a\n/b", "a\0/b", "..", "\x1b[2J/x"]
+    )
+    @pytest.mark.parametrize("kind", ["clip", "beit", "blip"])
+    def test_a_name_leads_nowhere_else(self, kind, model, tmp_path):
+        with pytest.raises(WeightsMissing, match="is no name of a network") as error:
+            get_network(f"{kind}:{model}", tmp_path)
+        assert str(error.value).isprintable()
+
 
 class TestMemory:
     """In processes of their own."""
@@ -273,7 +301,7 @@ class TestMemory:
         save_model(tmp_path / "clip/own/small", ORDINARY, {})
         program = (
             "n = get_network('clip:own/small', Path(sys.argv[1])); n.look(); n.fingerprint(); n.dimension; n.side;"
-            "d = get_network('clip:ViT-B-16/openai', Path(sys.argv[1])); d.files; d.dimension;"
+            "d = get_network('clip:ViT-B-32/laion2b_s34b_b79k', Path(sys.argv[1])); d.files; d.dimension; d.side;"
             "print('torch' in sys.modules, 'open_clip' in sys.modules);"
             "n.encode_texts(['a dog']); print('torch' in sys.modules, 'open_clip' in sys.modules)"
         )

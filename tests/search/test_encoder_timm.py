@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.encoders import beit, get_network, vgg16
-from search.encoders._timm import FILE, TimmEncoder, _built
+from search.encoders import _timm_asked, beit, get_network, vgg16
+from search.encoders._timm import FILE, TimmEncoder
+from search.encoders._timm_asked import built as _built
+from search.encoders._timm_asked import classifier
 from search.encoders.pytorch import torch
 from search.errors import WeightsMissing
 from tests.search.image_encoder_contract import ImageEncoderContract, change_weights, picture
@@ -162,10 +166,13 @@ class TestTheName:
     def test_what_is_known_is_what_timm_says(self, network, tmp_path):
         encoder = network.network("", tmp_path)
         said = timm().get_pretrained_cfg(encoder.backbone).to_dict()
-        known = {name: value for name, value in encoder.known.items() if name not in ("dimension", "bytes")}
+        ours = ("dimension", "bytes", "shapes", "classifier")
+        known = {name: value for name, value in encoder.known.items() if name not in ours}
         assert known == {name: said[name] for name in known}
         with torch().device("meta"):
             whole = _built(encoder.backbone)
+            assert encoder.known["shapes"] == {name: tuple(part.shape) for name, part in whole.state_dict().items()}
+            assert encoder.known["classifier"] == classifier(whole)
             assert whole(torch().empty(1, *said["input_size"])).shape == (1, encoder.dimension)
             named = timm().create_model(encoder.backbone)
         assert 4 * sum(weight.numel() for weight in named.parameters()) == pytest.approx(
@@ -182,17 +189,98 @@ class TestTheName:
         with pytest.raises(WeightsMissing, match=r"timm knows no backbone|timm cannot build"):
             _ = get_network("beit:beast.in22k", tmp_path).dimension
 
-    def test_a_look_needs_no_torch(self, tmp_path):
-        for name in ("beit/beit_base_patch16_224.in22k_ft_in22k", "vgg16/tv_in1k"):
-            (tmp_path / name).mkdir(parents=True)
-            (tmp_path / name / FILE).write_bytes((2).to_bytes(8, "little") + b"{}")
+    @pytest.mark.parametrize("name", ["beit:", "vgg16:"])
+    def test_a_look_tells_another_network(self, name, tmp_path):
+        encoder = get_network(name, tmp_path)
+        shapes = encoder.known["shapes"]
+        first = next(iter(shapes))
+        write_header(encoder.file, shapes | {f"{encoder.known['classifier'][0]}.weight": (10, encoder.dimension)})
+        encoder.look()
+        for others in (
+            {},
+            {"conv1.weight": (64, 3, 7, 7)},
+            shapes | {first: (1, *shapes[first])},
+            shapes | {"another": (1,)},
+        ):
+            write_header(encoder.file, others)
+            with pytest.raises(WeightsMissing, match="of another network"):
+                encoder.look()
+
+
+class TestAsking:
+    """timm itself, in a process of its own."""
+
+    NAME = "beit:test_vit.r160_in1k"
+
+    @pytest.fixture
+    def forgotten(self, monkeypatch):
+        monkeypatch.setattr(_timm_asked, "_said", {})
+        monkeypatch.delitem(sys.modules, "timm", raising=False)
+
+    def test_it_works(self, tmp_path, forgotten, monkeypatch):
+        encoder = beit.network(self.NAME.partition(":")[2], tmp_path)
+        encoder.folder.mkdir(parents=True)
+        assert (encoder.dimension, encoder.side) == (64, 168)
+        _timm_asked._said.clear()
+        monkeypatch.setattr(subprocess, "run", None)  # the answer lies beside the weights
+        assert (encoder.dimension, encoder.side) == (64, 168)
+        assert [file.name for file in encoder.folder.iterdir()] == [_timm_asked.FILE]
+        write_header(encoder.file, {"conv1.weight": (64, 3, 7, 7)})
+        with pytest.raises(WeightsMissing, match="of another network"):
+            encoder.look()
+
+    def test_an_unknown_one_is_a_sentence(self, tmp_path, forgotten):
+        with pytest.raises(WeightsMissing, match=r"timm knows no backbone|timm cannot build"):
+            _ = beit.network("beast.in22k", tmp_path).dimension
+
+    @pytest.mark.parametrize("kept", ["", "[]", '{"timm": "0.1", "backbone": "test_vit.r160_in1k", "said": {}}'])
+    def test_what_is_kept_of_another_timm_is_not_believed(self, kept, tmp_path, forgotten):
+        (tmp_path / _timm_asked.FILE).write_text(kept)
+        assert _timm_asked.told("test_vit.r160_in1k", tmp_path) is None
+
+    def test_nobody_who_looks_needs_torch(self, tmp_path):
+        """Whatever the names are, the system checks among them."""
+        for name, shapes in (
+            ("beit/beit_base_patch16_224.in22k_ft_in22k", beit.network("", tmp_path).known["shapes"]),
+            ("beit/vit_small_patch16_224.augreg_in21k", {}),
+            ("vgg16/tv_in1k", vgg16.network("", tmp_path).known["shapes"]),
+        ):
+            write_header(tmp_path / name / FILE, shapes)
         program = (
-            "import sys; from pathlib import Path; from search.encoders import get_network;"
-            "names = ('beit:beit_base_patch16_224.in22k_ft_in22k', 'vgg16:tv_in1k');"
+            "import sys, django; from pathlib import Path; from search.encoders import get_network; django.setup();"
+            "from django.core.checks import run_checks; run_checks(); from django.conf import settings;"
+            "other, clip = 'beit:vit_small_patch16_224.augreg_in21k', 'clip:ViT-B-32/laion2b_s34b_b79k';"
+            "assert settings.NETWORKS['clip'] == [clip] and settings.NETWORKS['global_features'][0] == other;"
+            "names = ('beit:beit_base_patch16_224.in22k_ft_in22k', 'vgg16:tv_in1k', other);"
             "of = [get_network(name, Path(sys.argv[1])) for name in names];"
-            "[(n.files, n.look(), n.fingerprint(), n.dimension, n.side) for n in of]; print('torch' in sys.modules)"
+            "print(*[(n.look(), n.files, n.fingerprint(), n.side)[3] for n in of], *[n.dimension for n in of]);"
+            "n = get_network(clip, Path(sys.argv[1])); print(n.files[0].url, n.dimension, n.side);"
+            "print({'torch', 'open_clip', 'timm'} & {*sys.modules})"
         )
+        asked = {
+            "DJANGO_SETTINGS_MODULE": "gallery.settings",
+            "LOOKALIKE_WEIGHTS": str(tmp_path),
+            "LOOKALIKE_CLIP": "ViT-B-32/laion2b_s34b_b79k",
+            "LOOKALIKE_GLOBAL_FEATURES": "beit:vit_small_patch16_224.augreg_in21k",
+        }
         run = subprocess.run(
-            [sys.executable, "-c", program, tmp_path], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True
+            [sys.executable, "-c", program, tmp_path], cwd=ROOT, env=os.environ | asked, capture_output=True, text=True
         )
-        assert run.stdout.strip() == "False", run.stderr
+        assert run.stdout.splitlines() == [
+            "248 256 248 768 4096 384",
+            "https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K/resolve/main/open_clip_model.safetensors"
+            " 512 224",
+            "set()",
+        ], run.stderr
+
+
+def write_header(file: Path, shapes: dict) -> None:
+    """A file of these shapes, and nothing but zeros."""
+    described, end = {}, 0
+    for name, shape in shapes.items():
+        described[name] = {"dtype": "U8", "shape": shape, "data_offsets": [end, end + math.prod(shape)]}
+        end += math.prod(shape)
+    header = json.dumps(described).encode()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(file, 8 + len(header) + end)

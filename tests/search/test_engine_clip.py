@@ -153,9 +153,9 @@ def test_it_is_asked_as_it_is_and_mirrored(engine, index):
 def test_a_stored_feature_needs_no_network(engine, index, vectors):
     class Away(type(engine.network)):
         def load(self):
-            raise WeightsMissing("They are not there.")
+            raise WeightsMissing("missing or damaged.")
 
-        load_words = ask = load
+        load_words = load_pictures = load
 
     network = Away(engine.network.model, weights())
     away = engine.bound(1, network)
@@ -165,7 +165,7 @@ def test_a_stored_feature_needs_no_network(engine, index, vectors):
         lambda: away.probe_meaning(parse_meaning("a dog")),
         lambda: away.probe(picture(draw_all(ALL[:1])[0])),
     ):
-        with pytest.raises(EngineError, match="They are not there"):
+        with pytest.raises(EngineError, match="missing or damaged"):
             question()
 
 

@@ -204,7 +204,7 @@ class TestByNetwork(EngineContract):
 
     def test_without_weights_it_says_so(self, tmp_path):
         engine = ENGINE.bound(2, Tiles("b", tmp_path), self.engine.learned)
-        with pytest.raises(EngineError, match="is not there"):
+        with pytest.raises(EngineError, match="missing or damaged"):
             engine.probe(picture(photo(1)))
 
 

@@ -238,6 +238,24 @@ def test_it_compares_numbers_below_the_normal_range_of_float16():
     assert index.search(as_rows(numbers[:1]), 2)[1].tolist() == [[0, 2**24 - 1]]
 
 
+@pytest.mark.parametrize("exact_rows", [100, 10**6])
+def test_a_sample_is_spread_over_all_that_is_alive(vectors, tmp_path, exact_rows):
+    index = read(write(vectors[:300], tmp_path, exact_rows), exact_rows=exact_rows)
+    index.add(np.arange(300, 400), as_rows(vectors[300:400]))
+    index.remove(np.arange(0, 400, 2))
+    odd = as_rows(vectors[1:400:2]).view("<f2").astype(np.float32)
+    whole = index.sample(1000)
+    assert whole.dtype == np.float32
+    assert np.array_equal(whole, odd)
+    assert np.array_equal(index.sample(3), odd[[0, 99, 199]])
+    assert np.array_equal(index.sample(3), index.sample(3))
+    assert index.sample(1).shape == (1, DIMENSION)
+
+
+def test_a_sample_of_nothing_is_empty():
+    assert EmbeddingIndex(DIMENSION).sample(10).shape == (0, DIMENSION)
+
+
 def test_cosines_undo_distances():
     assert cosines(np.array([[0, 2**24, 2**25, 2**23]], np.int32)).tolist() == [[1.0, 0.0, -1.0, 0.5]]
     assert cosines(np.array([1], np.int32)).dtype == np.float32
