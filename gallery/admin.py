@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Tag, User
+from gallery.words import WordError, tag_name
 
 admin.site.site_header = "Lookalike"
 admin.site.site_title = "Lookalike"
 admin.site.index_title = "Back office"
 admin.site.register(User, UserAdmin)
+
+
+class OnceFormSet(BaseInlineFormSet):
+    """The generation is not in the form, so that Django leaves it to the database to find the same word twice."""
+
+    what: ClassVar[tuple[str, ...]] = ("origin",)
+
+    def clean(self) -> None:
+        super().clean()
+        filled = [form for form in self.forms if getattr(form, "cleaned_data", None)]
+        kept = [form for form in filled if not form.cleaned_data.get("DELETE")]
+        others = self.model._default_manager.filter(image=self.instance).exclude(pk__in=[f.instance.pk for f in filled])
+        seen = {tuple(getattr(word, name) for name in (*self.what, "generation")) for word in others}
+        for form in kept:
+            key = (*(form.cleaned_data.get(name) for name in self.what), form.instance.generation)
+            if key in seen:
+                name = self.model._meta.verbose_name
+                raise ValidationError(f"“{form.instance}” is here already: there is one {name} of each origin.")
+            seen.add(key)
+
+
+class TagFormSet(OnceFormSet):
+    what = ("tag", "origin")
 
 
 class SourceInline(admin.TabularInline):
@@ -25,17 +54,20 @@ class SourceInline(admin.TabularInline):
 
 class TagInline(admin.TabularInline):
     model = ImageTag
+    formset = TagFormSet
     extra = 0
     autocomplete_fields = ("tag",)
 
 
 class CaptionInline(admin.TabularInline):
     model = Caption
+    formset = OnceFormSet
     extra = 0
 
 
 class OcrInline(admin.TabularInline):
     model = OcrText
+    formset = OnceFormSet
     extra = 0
     exclude = ("words",)
 
@@ -102,8 +134,17 @@ class ImageAdmin(admin.ModelAdmin):
         return False  # the trash is the only way out: it can be undone
 
 
+class TagForm(forms.ModelForm):
+    def clean_name(self) -> str:
+        try:
+            return tag_name(self.cleaned_data["name"])
+        except WordError as error:
+            raise ValidationError(str(error)) from error
+
+
 @admin.register(Tag)
 class TagAdmin(admin.ModelAdmin):
+    form = TagForm
     list_display = ("name", "category")
     list_filter = ("category",)
     search_fields = ("name",)

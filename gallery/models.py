@@ -274,6 +274,9 @@ class Word(models.Model):
     )
     confidence = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=9, choices=Opinion.choices, default=Opinion.ACCEPTED)
+    decision = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="A number of its own for what was decided last."
+    )
     offered = models.BooleanField(
         default=True,
         db_default=True,

@@ -19,7 +19,7 @@ urlpatterns = [
     path("image/<int:pk>/captions/", word_views.write_caption, name="write_caption"),
     path("image/<int:pk>/captions/<int:caption>/accept/", word_views.accept_caption, name="accept_caption"),
     path("image/<int:pk>/captions/<int:caption>/reject/", word_views.reject_caption, name="reject_caption"),
-    path("image/<int:pk>/words/undo/<str:token>/", word_views.undo, name="undo_words"),
+    path("image/<int:pk>/words/undo/", word_views.undo, name="undo_words"),
     path("search/", include("search.urls")),
     path("import/", include("ingestion.urls")),
     path("welcome/<str:token>/", views.welcome, name="welcome"),

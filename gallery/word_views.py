@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -20,7 +21,7 @@ from gallery.views import find_image
 from gallery.words import WordError
 
 SIGN_IN = "Sign in to say what is to be seen in a picture."
-
+_KEPT = "undo_words"
 
 Decision = Callable[..., Change | None]
 
@@ -62,7 +63,8 @@ def reject_tag(request: HttpRequest, image: Image, tag: int) -> Change | None:
 def write_caption(request: HttpRequest, image: Image) -> Change | None:
     instead_of = request.POST.get("instead_of", "")
     number = int(instead_of) if instead_of.isascii() and instead_of.isdecimal() and len(instead_of) < 19 else 0
-    return opinions.write_caption(image, request.POST.get("text", ""), request.POST.get("seen", ""), number)
+    seen, instead_seen = request.POST.get("seen", ""), request.POST.get("instead_seen", "")
+    return opinions.write_caption(image, request.POST.get("text", ""), seen, number, instead_seen)
 
 
 @decision
@@ -76,19 +78,26 @@ def reject_caption(request: HttpRequest, image: Image, caption: int) -> Change |
 
 
 @decision
-def undo(request: HttpRequest, image: Image, token: str) -> Change | None:
-    opinions.undo(image, Change.read(token))
+def undo(request: HttpRequest, image: Image) -> Change | None:
+    kept = request.session.get(_KEPT, {})
+    opinions.undo(image, Change.read(request.POST.get("token") or kept.get(request.GET.get("of", ""), "")))
     return None
 
 
 def _done(request: HttpRequest, image: Image, change: Change | None) -> HttpResponse:
     sentence = change.sentence if change else _nothing(request)
-    back = reverse("undo_words", args=[image.pk, change.token]) if change else ""
+    token = change.token if change else ""
     if request.headers.get("HX-Request"):
-        return _partial(request, image, {"done": sentence, "undo": back})
-    if sentence:
-        messages.success(request, sentence, extra_tags=back)
+        return _partial(request, image, {"done": sentence, "undo": token})
+    messages.success(request, sentence, extra_tags=_kept(request, image, token) if token else "")
     return redirect(f"{image.get_absolute_url()}#words")
+
+
+def _kept(request: HttpRequest, image: Image, token: str) -> str:
+    """The address that undoes it. A message has no room for a hidden field, so the session keeps the last token."""
+    name = hashlib.sha256(token.encode()).hexdigest()[:12]
+    request.session[_KEPT] = {name: token}
+    return f"{reverse('undo_words', args=[image.pk])}?of={name}"
 
 
 def _nothing(request: HttpRequest) -> str:

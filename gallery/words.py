@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gallery.names import printable
 
+# Joiners, variation selectors and letters without ink: inside a word they have a meaning, at its ends they only hide.
+_UNSEEN = "\u034f\u115f\u1160\u200c\u200d\u2800\u3164\ufe0e\ufe0f\uffa0"
 LONGEST_TAG = 100
 LONGEST_CAPTION = 1_000
 
@@ -14,7 +16,7 @@ class WordError(ValueError):
 
 def tag_name(written: str) -> str:
     """As tags are kept: one line, composed (NFC), in lower case, so that “Café” and “café” are one tag. WordError."""
-    name = printable(printable(written).lower())  # lower case can decompose: of İ comes i and a dot
+    name = _trimmed(printable(written).lower())  # lower case can decompose: of İ comes i and a dot
     if not name:
         raise WordError("Write a tag: a word or a few.")
     if len(name) > LONGEST_TAG:
@@ -22,9 +24,13 @@ def tag_name(written: str) -> str:
     return name
 
 
+def _trimmed(text: str) -> str:
+    return printable(text).strip(_UNSEEN + " ")
+
+
 def caption_text(written: str) -> str:
     """As captions are kept: one line, composed (NFC). WordError."""
-    text = printable(written)
+    text = _trimmed(written)
     if not text:
         raise WordError("Write a caption: what is to be seen.")
     if len(text) > LONGEST_CAPTION:

@@ -15,7 +15,8 @@ from ingestion.models import Threshold
 STEPS = 100
 """Lines are drawn at whole percents."""
 EXAMPLES = 6
-TAGS = 100
+TAGS = 500
+"""All that a network of places or a list of labels can say."""
 SAMPLE = 20_000
 """Images that are counted where there are many more: all of a million would take half a minute."""
 _SLOW, _KEPT = 0.3, 60
@@ -106,20 +107,23 @@ def examples(words: WordQuerySet, line: float) -> tuple[list[Any], list[Any]]:
 
 
 def tags_of(role: str, generation: int) -> list[dict[str, Any]]:
-    """The most frequent tags that are shown, and all with lines of their own: name, tag, count, own line."""
+    """Tags with lines of their own, then the most frequent that are shown, then those that are only suggested: id,
+    name, count (shown), hidden (suggested under the line), own line."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT tag.id, tag.name, coalesce(shown.count, 0), own.value
+            SELECT tag.id, tag.name, coalesce(said.shown, 0), coalesce(said.hidden, 0), own.value
             FROM gallery_tag tag
             LEFT JOIN (
-                SELECT tag_id, count(*) FROM gallery_imagetag WHERE generation = %s AND shown GROUP BY tag_id
-            ) shown ON shown.tag_id = tag.id
+                SELECT tag_id, count(*) FILTER (WHERE shown) shown,
+                    count(*) FILTER (WHERE NOT shown AND state = 'suggested') hidden
+                FROM gallery_imagetag WHERE generation = %s GROUP BY tag_id
+            ) said ON said.tag_id = tag.id
             LEFT JOIN ingestion_threshold own ON own.tag_id = tag.id AND own.role = %s
-            WHERE shown.count > 0 OR own.value IS NOT NULL
-            ORDER BY own.value IS NULL, shown.count DESC NULLS LAST, tag.name LIMIT %s
+            WHERE said.shown + said.hidden > 0 OR own.value IS NOT NULL
+            ORDER BY own.value IS NULL, said.shown DESC NULLS LAST, said.hidden DESC NULLS LAST, tag.name LIMIT %s
             """,
             [generation, role, TAGS],
         )
         rows = cursor.fetchall()
-    return [{"id": pk, "name": name, "count": count, "own": own} for pk, name, count, own in rows]
+    return [dict(zip(("id", "name", "count", "hidden", "own"), row, strict=True)) for row in rows]

@@ -138,6 +138,16 @@ def take_back(change: ThresholdChange, by: User | None) -> ThresholdChange:
         )
 
 
+def draw_again(role: str) -> None:
+    """Another network answers now: a worker lets what is shown follow, in steps. Until it is done, pages and searches
+    see words of both. Nothing to take back: the line stays where it is."""
+    from ingestion.word_tasks import ring_for_lines  # which asks here to carry on
+
+    line = own_line(role, None)
+    ThresholdChange.objects.create(role=role, before=line, after=line, undone_at=Now())
+    transaction.on_commit(ring_for_lines)
+
+
 def last_change(role: str, tag: int | None) -> ThresholdChange | None:
     """The last one that can be taken back."""
     return ThresholdChange.objects.filter(role=role, tag=tag, undone_at__isnull=True).first()

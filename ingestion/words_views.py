@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
@@ -138,7 +140,9 @@ def _preview(chosen: Chosen, now: int, line: int) -> dict[str, Any]:
         "above": above,
         "below": below,
         "own": thresholds.own_line(role, tag) is not None,
-        "tags": confidences.tags_of(role, generation) if with_tags else [],
+        "tags": SimpleLazyObject(partial(confidences.tags_of, role, generation))
+        if with_tags
+        else [],  # not in a preview
     }
 
 

@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Opinion, User
+from gallery.models import PERSON, Caption, Image, ImageSource, ImageTag, OcrText, Opinion, User
 from search.groups import lock_images, regrouped_once
 from search.models import Dropped, Resolution
 
@@ -24,7 +24,8 @@ Given = dict[str, Any]
 "field", "before" and "after" of one that was changed, or neither: a claim to what another image had given already.
 Of captions and texts also "text": what was handed on}"""
 
-PERSON = "person"
+_PERSONS = PERSON, 0
+"""(origin, generation)"""
 _MODELS: dict[str, type[models.Model]] = {
     model.__name__: model for model in (Image, ImageSource, ImageTag, Caption, OcrText)
 }
@@ -102,7 +103,12 @@ def _tags(source: Image, target: Image) -> Iterator[Given]:
         if same:
             yield _change(same, "state", Opinion.ACCEPTED.value, words)
         else:
-            values = {"tag_id": given.tag_id, "origin": given.origin, "state": given.state}
+            values = {
+                "tag_id": given.tag_id,
+                "origin": given.origin,
+                "generation": given.generation,
+                "state": given.state,
+            }
             yield _add(ImageTag, target, words, values, confidence=given.confidence)
 
 
@@ -119,28 +125,30 @@ def _sources(source: Image, target: Image) -> Iterator[Given]:
 def _texts(source: Image, target: Image) -> Iterator[Given]:
     for model, name in ((Caption, "caption"), (OcrText, "text")):
         for given in model.objects.filter(image=source, state=Opinion.ACCEPTED).order_by("pk"):
-            mine = {one.origin: one for one in model.objects.filter(image=target)}
+            mine = {(one.origin, one.generation): one for one in model.objects.filter(image=target)}
             for entry in _text(model, target, given, mine, f"{name} “{given.text[:60]}”"):
                 yield entry | {"text": given.text}
 
 
-def _text(model: Any, target: Image, given: Any, mine: dict[str, Any], words: str) -> Iterator[Given]:
-    """There is one text of each origin: what does not fit is added to that of the person."""
+def _text(model: Any, target: Image, given: Any, mine: dict[tuple[str, int], Any], words: str) -> Iterator[Given]:
+    """There is one text of each origin and generation: what does not fit is added to that of the person."""
     like = [one for one in mine.values() if one.text == given.text]
     if like:
         if all(one.state == Opinion.SUGGESTED for one in like):
-            yield _change(like[0], "state", Opinion.ACCEPTED.value, words)
+            yield from (_change(one, "state", Opinion.ACCEPTED.value, words) for one in like)
         else:
             yield from (_claim(one, words) for one in like if one.state == Opinion.ACCEPTED)
-    elif given.origin not in mine or PERSON not in mine:
-        origin = given.origin if given.origin not in mine else PERSON
-        values = {"origin": origin, "text": given.text, "state": given.state}
+        return
+    # What the target's own network says of it keeps its place; there it can still be said by the network.
+    places = [(given.origin, given.generation), (given.origin, 0), _PERSONS]
+    if free := next((place for place in places if place not in mine), None):
+        values = {"origin": free[0], "generation": free[1], "text": given.text, "state": given.state}
         yield _add(model, target, words, values, confidence=given.confidence)
-    elif mine[PERSON].state == Opinion.ACCEPTED:
-        if given.text in mine[PERSON].text:
-            yield _claim(mine[PERSON], words)
+    elif mine[_PERSONS].state == Opinion.ACCEPTED:
+        if given.text in mine[_PERSONS].text:
+            yield _claim(mine[_PERSONS], words)
         else:
-            yield _change(mine[PERSON], "text", f"{mine[PERSON].text}\n{given.text}", words)
+            yield _change(mine[_PERSONS], "text", f"{mine[_PERSONS].text}\n{given.text}", words)
 
 
 def _date(source: Image, target: Image) -> Iterator[Given]:

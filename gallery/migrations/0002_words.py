@@ -43,6 +43,26 @@ ALTER TABLE gallery_caption RESET (fillfactor);
 ALTER TABLE gallery_image RESET (fillfactor);
 """
 
+# The way back: there one of each origin has room, whatever its generation. What people decided comes first.
+ONE_OF_EACH = "".join(
+    f"""
+DELETE FROM {table} WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (
+            PARTITION BY {same}, left(origin, 64)
+            ORDER BY state = 'accepted' DESC, state = 'rejected' DESC, offered DESC, confidence DESC NULLS LAST, id DESC
+        ) AS place FROM {table}
+    ) ranked WHERE place > 1
+);
+UPDATE {table} SET origin = left(origin, 64) WHERE length(origin) > 64;
+"""  # noqa: S608 (written here)
+    for table, same in (
+        ("gallery_imagetag", "image_id, tag_id"),
+        ("gallery_caption", "image_id"),
+        ("gallery_ocrtext", "image_id"),
+    )
+)
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -100,6 +120,27 @@ class Migration(migrations.Migration):
                 default=True,
                 editable=False,
                 help_text="As a suggestion it is shown: its network is the one that answers, and it is sure enough.",
+            ),
+        ),
+        migrations.AddField(
+            model_name="caption",
+            name="decision",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, help_text="A number of its own for what was decided last."
+            ),
+        ),
+        migrations.AddField(
+            model_name="imagetag",
+            name="decision",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, help_text="A number of its own for what was decided last."
+            ),
+        ),
+        migrations.AddField(
+            model_name="ocrtext",
+            name="decision",
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, editable=False, help_text="A number of its own for what was decided last."
             ),
         ),
         migrations.AddField(
@@ -217,5 +258,6 @@ class Migration(migrations.Migration):
                 output_field=models.BooleanField(),
             ),
         ),
+        migrations.RunSQL(migrations.RunSQL.noop, ONE_OF_EACH),
         migrations.RunSQL(TRIGGER, NO_TRIGGER),
     ]

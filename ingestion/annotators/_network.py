@@ -54,7 +54,7 @@ class NetworkAnnotator(Role):
         return mine.values_list("state", flat=True).first() == Generation.State.CURRENT
 
     def switched(self) -> None:
-        thresholds.follow(self.name, self.words)
+        thresholds.draw_again(self.name)
 
     def _word(self, image_id: int, **values: Any) -> Any:
         values |= {"image_id": image_id, "origin": self.network.name, "generation": self.version}

@@ -1,7 +1,8 @@
 """Tags that CLIP was never taught: its vector of each picture, which is there already, beside those of labels in words.
 
 What the labels mean is written down before the first picture (``learn``), so that an edit of the list begins another
-generation instead of changing this one. That costs a product of matrices, and no network has to look at any picture.
+generation instead of changing this one. No network has to look at any picture: that costs a product of matrices, and
+CLIP reads the sentences of those labels that the generations before had not, or in other words.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FLOOR = 0.1
 _VERSION = 1
 """Of the formula: counts up when the same vectors get other confidences."""
 _SENTENCES_AT_ONCE = 256
+_LOOKED_BACK = 3
+"""Generations whose labels are used again: that of an edit, and of the edit that took it back."""
 
 Asked = list[tuple[str, str, bool, list[str]]]
 """[(label, category, whether it is suggested, its sentences), ...]"""
@@ -69,14 +72,41 @@ class Labels(Tagger):
         wanted = asked()
         if not wanted:
             raise WeightsMissing("There are no labels. Write some in the back office.")
-        sentences = [sentence for *_, each in wanted for sentence in each]
-        vectors = label_vectors(self._encoded(sentences), [len(each) for *_, each in wanted])
+        vectors = self._vectors([sentences for *_, sentences in wanted])
         head = {
+            "clip": self.network.fingerprint(),
+            "read": [_digest(sentences) for *_, sentences in wanted],
             "labels": [[name, category, enabled] for name, category, enabled, _ in wanted],
             "scale": scale_for(_rows(sample, vectors), vectors),
             "fingerprint": fingerprint_of(wanted),
         }
         return json.dumps(head).encode() + b"\n" + vectors.astype("<f2").tobytes()
+
+    def _vectors(self, wanted: list[list[str]]) -> np.ndarray:
+        """(labels, d) float32: by their sentences."""
+        known = self._known()
+        new = [sentences for sentences in wanted if _digest(sentences) not in known]
+        if new:
+            made = label_vectors(self._encoded([one for each in new for one in each]), [len(each) for each in new])
+            # Rounded as they are kept, so that it makes no difference who has made them.
+            known |= zip(map(_digest, new), made.astype("<f2").astype(np.float32), strict=True)
+        return np.stack([known[_digest(sentences)] for sentences in wanted])
+
+    def _known(self) -> dict[str, np.ndarray]:
+        """{digest of its sentences: the vector of a label}, of what the same CLIP has read before."""
+        known: dict[str, np.ndarray] = {}
+        before = Generation.objects.filter(role=self.name, network=self.network.name).exclude(pk=self.version)
+        kept = before.exclude(learned=b"").order_by("-pk").values_list("learned", flat=True)
+        for learned in kept[:_LOOKED_BACK]:
+            head, _, vectors = bytes(learned).partition(b"\n")
+            try:
+                said = json.loads(head)
+                rows = np.frombuffer(vectors, "<f2").reshape(len(said["labels"]), -1).astype(np.float32)
+            except (ValueError, KeyError):
+                continue  # damaged: then they are read again
+            if said.get("clip") == self.network.fingerprint():
+                known = dict(zip(said["read"], rows, strict=True)) | known
+        return known
 
     def _encoded(self, sentences: list[str]) -> np.ndarray:
         parts = [sentences[i : i + _SENTENCES_AT_ONCE] for i in range(0, len(sentences), _SENTENCES_AT_ONCE)]
@@ -107,6 +137,10 @@ def asked() -> Asked:
         (label.name, label.category, label.enabled, [t.replace("{}", m, 1) for m in label.meant for t in templates])
         for label in Label.objects.all()
     ]
+
+
+def _digest(sentences: list[str]) -> str:
+    return hashlib.sha256(json.dumps(sentences).encode()).hexdigest()[:32]
 
 
 def fingerprint_of(labels: Iterable[Any]) -> str:

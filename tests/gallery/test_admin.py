@@ -168,3 +168,47 @@ def test_users_are_made_and_changed(as_admin: Client):
     assert not dave.is_staff
     assert as_admin.get(f"/admin/gallery/user/{dave.pk}/password/").status_code == 200
     assert Client().login(username="dave", password="open sesame 12")
+
+
+def words_form(image: Image, **fields: str) -> dict[str, str]:
+    """What the page of an image sends, with nothing in it but its tags and captions, and ``fields``."""
+    form = {"name": image.name, "taken_at_0": "", "taken_at_1": ""}
+    for name in ("sources", "image_tags", "captions", "ocr_texts"):
+        rows = [] if name == "sources" else list(getattr(image, name).order_by("pk"))
+        form |= {f"{name}-TOTAL_FORMS": str(len(rows)), f"{name}-INITIAL_FORMS": str(len(rows))}
+        for number, row in enumerate(rows):
+            values = {"id": row.pk, "image": image.pk, "origin": row.origin, "state": row.state}
+            values |= {"tag": row.tag_id} if name == "image_tags" else {"text": row.text}
+            form |= {f"{name}-{number}-{field}": str(value) for field, value in values.items()}
+    return form | fields
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", ["image_tags", "captions", "ocr_texts"])
+def test_the_same_word_twice_is_refused(as_admin: Client, words: str):
+    image = filled()
+    image.sources.all().delete()
+    address = f"/admin/gallery/image/{image.pk}/change/"
+    what = {"tag": str(Tag.objects.get().pk)} if words == "image_tags" else {"text": "more"}
+    fresh = {"origin": "person", "state": "accepted", "image": str(image.pk), **what}
+    added = {f"{words}-{n}-{field}": value for n in (1, 2) for field, value in fresh.items()}
+    twice = words_form(image, **added) | {f"{words}-TOTAL_FORMS": "3"}
+    answer = as_admin.post(address, twice)
+    assert answer.status_code == 200
+    assert "is here already" in answer.content.decode()
+    assert getattr(image, words).count() == 1
+    once = words_form(image, **added) | {f"{words}-TOTAL_FORMS": "2"}
+    assert as_admin.post(address, once).status_code == 302
+    assert getattr(image, words).count() == 2
+    answer = as_admin.post(address, once)  # another one who began before
+    assert "is here already" in answer.content.decode()
+    assert getattr(image, words).count() == 2
+
+
+@pytest.mark.django_db
+def test_a_tag_is_kept_as_members_write_it(as_admin: Client):
+    as_admin.post("/admin/gallery/tag/add/", {"name": " Red  Panda\u200d ", "category": ""})
+    assert Tag.objects.get().name == "red panda"
+    for name in ("red panda\u200c", "\u2800"):
+        assert as_admin.post("/admin/gallery/tag/add/", {"name": name, "category": ""}).status_code == 200
+    assert Tag.objects.count() == 1

@@ -14,15 +14,13 @@ from gallery.pictures import decode
 from ingestion.annotators import all_annotators, all_network_annotators
 from ingestion.annotators._base import Annotator
 from ingestion.annotators._network import NetworkAnnotator
-from ingestion.models import ThresholdChange
 from ingestion.thresholds import carry_on, line_of, move, take_back
-from ingestion.word_tasks import follow_lines
 from search.current import bound_role
 from search.filling import fill_one
 from search.generations import begin, switch
 from search.models import Feature, Generation
 from search.roles import all_roles
-from tests.ingestion.colour_networks import ColourNetwork, fill, image_of, known
+from tests.ingestion.colour_networks import ColourNetwork, fill, followed, image_of, known
 from tests.ingestion.scene import at_once, bring_image, data
 from tests.pictures import encode, photo
 
@@ -78,12 +76,6 @@ class AnnotatorContract:
     @pytest.mark.parametrize("colour", ["black", "white"])
     def test_it_handles_any_picture(self, size, colour):
         self.annotate(PillowImage.new("RGB", size, colour))
-
-
-def followed() -> None:
-    """A worker has let what is shown follow the network that answers now."""
-    while ThresholdChange.objects.filter(finished_at__isnull=True).exists():
-        follow_lines.call_local()
 
 
 def test_each_file_is_an_annotator():
@@ -150,7 +142,6 @@ class NetworkAnnotatorContract:
     def test_another_network_takes_over_when_it_is_complete_and_goes_back(self, image: Image):
         first = self.fill(self.network())
         second = self.fill(self.network(2.0))
-        followed()
         assert self.said(shown=True, generation=second.pk)
         assert not self.said(shown=True, generation=first.pk)
         first.refresh_from_db()
@@ -183,7 +174,6 @@ class NetworkAnnotatorContract:
         words.update(state=decided)
         before = self.shown()
         self.fill(self.network(1.01))  # nearly the same, so that it says the same
-        followed()
         assert set(words.values_list("state", flat=True)) == {decided}
         assert self.shown() == before
         assert bool(before) == is_shown

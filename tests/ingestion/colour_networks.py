@@ -15,6 +15,8 @@ from PIL import Image as PillowImage
 import search.encoders
 from gallery.models import Image
 from gallery.pictures import Picture
+from ingestion.models import ThresholdChange
+from ingestion.word_tasks import follow_lines
 from search.encoders._base import Captioner, Classifier, Network, TextEncoder
 from search.filling import fill_one
 from search.generations import begin
@@ -105,10 +107,17 @@ def made_visible(image: Image) -> Image:
     return image
 
 
+def followed() -> None:
+    """A worker lets what is shown follow the network that answers now."""
+    while ThresholdChange.objects.filter(finished_at__isnull=True).exists():
+        follow_lines.call_local()
+
+
 def fill(role: str, network: Network) -> Generation:
-    """Begin a generation and let it get through all pictures; it answers in the end."""
+    """Begin a generation and let it get through all pictures; it answers in the end, and its words are shown."""
     generation = begin(role, network.name)
     while fill_one(generation):
         pass
+    followed()
     generation.refresh_from_db()
     return generation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gallery.models import ImageTag, Tag
@@ -11,7 +13,7 @@ from search.filling import fill_one
 from search.generations import begin, begin_wanted
 from search.models import Feature, Generation
 from tests.ingestion.annotator_contract import NetworkAnnotatorContract
-from tests.ingestion.colour_networks import COLOURS, ColourClip, ColourNetwork, image_of, known, made_visible
+from tests.ingestion.colour_networks import COLOURS, ColourClip, ColourNetwork, followed, image_of, known, made_visible
 from tests.ingestion.scene import bring_image, data
 from tests.networks.made import made
 from tests.networks.scenes import COLOURS as SCENE_COLOURS
@@ -69,6 +71,7 @@ def begun() -> list[str]:
     for generation in found:
         while fill_one(generation):
             pass
+    followed()
     return [generation.state for generation in found.all()]
 
 
@@ -94,6 +97,55 @@ def test_an_edit_of_the_list_makes_it_anew_and_no_picture_is_looked_at(contract:
     Label.objects.filter(name="red").update(enabled=False)
     begun()
     assert shown(image) == {"fire"}
+
+
+def test_an_edit_costs_the_sentences_that_are_new(contract: LabelContract, monkeypatch):
+    """CLIP has read the others before."""
+    read: list[str] = []
+    encode = contract.clip.encode_texts
+    monkeypatch.setattr(contract.clip, "encode_texts", lambda texts: read.extend(texts) or encode(texts))
+    image = image_of("red")
+    contract.prepare()
+    begun()
+    assert len(read) == len(COLOURS)
+    read.clear()
+    Label.objects.create(name="fire", prompts="red and hot")
+    Label.objects.filter(name="blue").update(prompts="blue as the sky")
+    begun()
+    assert sorted(read) == ["a photo that is blue as the sky.", "a photo that is red and hot."]
+    assert shown(image) == {"red", "fire"}
+    first, last = Generation.objects.filter(role="labels").order_by("pk").values_list("learned", flat=True)
+    assert kept_vectors(first)["red"] == kept_vectors(last)["red"]
+    read.clear()
+    Label.objects.filter(name="fire").delete()
+    begun()
+    assert read == []
+    Template.objects.update(text="a drawing that is {}.")
+    begun()
+    assert len(read) == len(COLOURS)
+
+
+def kept_vectors(learned: bytes) -> dict[str, bytes]:
+    head, _, vectors = bytes(learned).partition(b"\n")
+    names = [name for name, *_ in json.loads(head)["labels"]]
+    size = len(vectors) // len(names)
+    return {name: vectors[size * n : size * (n + 1)] for n, name in enumerate(names)}
+
+
+def test_another_clip_reads_all_anew(contract: LabelContract):
+    image_of("red")
+    contract.prepare()
+    begun()
+    contract.clip.seen = 2.0  # other weights under the same name
+    Generation.objects.filter(role="clip").delete()
+    Feature.objects.filter(engine="clip").delete()
+    read: list[str] = []
+    encode = contract.clip.encode_texts
+    contract.clip.encode_texts = lambda texts: read.extend(texts) or encode(texts)  # type: ignore[method-assign]
+    contract.prepare()
+    begin("labels", contract.clip.name)
+    begun()
+    assert len(read) == len(COLOURS)
 
 
 def test_an_edit_does_not_stop_the_one_that_answers(contract: LabelContract):

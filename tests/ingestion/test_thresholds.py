@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from django.db import transaction
 from django.test import Client
+from huey.contrib.djhuey import HUEY
 
 from gallery.models import Caption, Image, ImageTag, Tag
-from ingestion import thresholds
+from ingestion import thresholds, word_tasks
+from ingestion.annotators import all_network_annotators
 from ingestion.models import ThresholdChange
 from ingestion.thresholds import LineMoved, carry_on, follow, last_change, move, take_back
 from ingestion.word_tasks import follow_lines, forget_suggestions
@@ -128,6 +131,69 @@ def test_it_goes_on_after_a_crash(places: Generation, monkeypatch):
     assert ThresholdChange.objects.get().finished_at
 
 
+class TestAnotherNetwork:
+    """It answers at once; what is shown follows in steps, and nobody waits for it."""
+
+    @pytest.fixture
+    def other(self, places: Generation) -> Generation:
+        other = Generation.objects.create(role="places", network="net:2", fingerprint="g", state="beside")
+        suggest(other, list(Image.objects.order_by("pk").values_list("pk", flat=True)), "sea")
+        return other
+
+    @staticmethod
+    def switch_to(generation: Generation) -> None:
+        with transaction.atomic():
+            assert generation.answer()
+            all_network_annotators()["places"].switched()
+
+    def test_it_works(self, other: Generation, places: Generation, monkeypatch):
+        monkeypatch.setattr(thresholds, "AT_ONCE", 60)
+        monkeypatch.setattr(word_tasks, "SECONDS_A_RING", 0)
+        assert (shown(), shown("sea")) == (70, 0)
+        HUEY.flush()
+        self.switch_to(other)
+        assert (shown(), shown("sea")) == (70, 0)
+        assert HUEY.pending_count() == 1
+        follow_lines.call_local()
+        assert (shown(), shown("sea")) == (40, 30)
+        while ThresholdChange.objects.filter(finished_at__isnull=True).exists():
+            follow_lines.call_local()
+        assert (shown(), shown("sea")) == (0, 70)
+
+    def test_it_goes_back_before_it_is_through(self, other: Generation, places: Generation, monkeypatch):
+        monkeypatch.setattr(thresholds, "AT_ONCE", 60)
+        self.switch_to(other)
+        carry_on(ThresholdChange.objects.get(), 0)
+        places.refresh_from_db()
+        self.switch_to(places)
+        while ThresholdChange.objects.filter(finished_at__isnull=True).exists():
+            follow_lines.call_local()
+        assert (shown(), shown("sea")) == (70, 0)
+
+    def test_it_is_nothing_to_undo(self, other: Generation, as_admin: Client):
+        start = thresholds.line_of("places")
+        moved = drawn(0.9, start)
+        self.switch_to(other)
+        assert last_change("places", None) == moved
+        technical = ThresholdChange.objects.latest("pk")
+        with pytest.raises(LineMoved):
+            take_back(technical, None)
+        page = as_admin.get(f"{PAGE}?role=places").content.decode()
+        assert f"{PAGE}line/{moved.pk}/undo/" in page
+        assert f"{PAGE}line/{technical.pk}/undo/" not in page
+        take_back(moved, None)
+        assert thresholds.line_of("places") == start
+
+    def test_the_page_says_so_while_it_is_under_way(self, other: Generation, as_admin: Client):
+        says = "A network has taken over, and what is shown follows it."
+        assert says not in as_admin.get(f"{PAGE}?role=places").content.decode()
+        self.switch_to(other)
+        assert says in as_admin.get(f"{PAGE}?role=places").content.decode()
+        assert says in as_admin.get(f"{PAGE}line/progress/?role=places").content.decode()
+        follow_lines.call_local()
+        assert says not in as_admin.get(f"{PAGE}?role=places").content.decode()
+
+
 def test_captions_follow_too_and_with_them_what_stands_for_a_picture():
     generation = Generation.objects.create(role="caption", network="net:1", fingerprint="f", state="current")
     (pk,) = rows(1)
@@ -207,7 +273,7 @@ class TestPage:
 
     @pytest.mark.parametrize("role", ["caption", "places", "labels"])
     def test_handles_a_role_that_nobody_fills(self, as_admin: Client, role: str):
-        assert "No network answers in this role yet" in as_admin.get(f"{PAGE}?role={role}").content.decode()
+        assert "No network writes these yet" in as_admin.get(f"{PAGE}?role={role}").content.decode()
 
 
 def test_large_collections_are_counted_by_a_sample(monkeypatch):

@@ -126,6 +126,37 @@ class TestHandingOn:
         merge(keep, drop)
         assert list(keep.captions.values_list("text", "state")) == [("A boat.", "accepted")]
 
+    @pytest.mark.parametrize("model", [Caption, OcrText])
+    def test_what_a_machine_said_stays_a_machines(self, two, model):
+        """Of each network there are sentences of several generations."""
+        keep, drop = two
+        for generation in (1, 2):
+            model.objects.create(
+                image=keep, text=f"A barn {generation}.", origin="blip", generation=generation, state="suggested"
+            )
+        model.objects.create(image=drop, text="A boat.", origin="blip", generation=1)
+        resolution = merge(keep, drop)
+        assert model.objects.get(image=keep, text="A boat.").origin == "blip"
+        assert model.objects.filter(image=keep).count() == 3
+        resolution.undo()
+        assert (
+            model.objects.filter(image=keep, state="suggested").count() == model.objects.filter(image=keep).count() == 2
+        )
+
+    def test_all_that_say_the_same_are_accepted(self, two):
+        keep, drop = two
+        for generation in (1, 2):
+            words = {"text": "A boat.", "origin": "blip", "generation": generation}
+            Caption.objects.create(image=keep, state="suggested", **words)
+            Caption.objects.create(image=drop, **words)
+        resolution = merge(keep, drop)
+        assert set(keep.captions.values_list("origin", "generation", "state")) == {
+            ("blip", 1, "accepted"),
+            ("blip", 2, "accepted"),
+        }
+        resolution.undo()
+        assert set(keep.captions.values_list("state", flat=True)) == {"suggested"}
+
     def test_the_date_fills_a_gap(self, two):
         keep, drop = two
         Image.objects.filter(pk=drop.pk).update(taken_at=datetime(2020, 5, 17, 12, tzinfo=UTC))
