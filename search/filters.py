@@ -210,6 +210,9 @@ class _Reading:
         names = tuple(dict.fromkeys(name.strip() for name in every if name.strip()))
         if any(len(name) > MAX_NAME for name in names):
             self.sentences.append(f"A tag has at most {MAX_NAME} characters.")
+        if any("\0" in name for name in names):
+            self.sentences.append("No tag has such a name.")
         if len(names) > MAX_TAGS:
             self.sentences.append(f"At most {MAX_TAGS} tags can be asked for at once.")
-        return tuple(name for name in names if len(name) <= MAX_NAME)[:MAX_TAGS]
+        # No text in PostgreSQL holds a NUL: it cannot even be asked for.
+        return tuple(name for name in names if len(name) <= MAX_NAME and "\0" not in name)[:MAX_TAGS]

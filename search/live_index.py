@@ -174,9 +174,9 @@ class LiveIndex:
             position = self._read_all(index)
             with self._lock:
                 self.index, self.position, self._loaded = index, position, 0
-        except Exception as error:  # whatever it was, nobody else hears of it: the next search must say it
+        except Exception:  # whatever it was, nobody else hears of it: the next search must say it
             logger.exception("The index of %s could not be built", self.engine.name)
-            self._build_error = f"{self.engine.label}: the index could not be built: {error}"
+            self._build_error = f"{self.engine.label}: the index could not be built."
         finally:
             connection.close()
 

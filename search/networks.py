@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import import_module
+from functools import cached_property
+from time import monotonic
 
 from django.conf import settings
 from django.db.models import QuerySet
 
-from gallery.models import Image
+from gallery.models import Image, ImageQuerySet
 from search.current import bound_role
 from search.encoders import get_network, kinds, loaded
 from search.encoders._base import Captioner, Classifier, Encoder, Network, TextEncoder
@@ -25,8 +26,9 @@ from search.weights import KEYPOINTS, State, Weights, named, of_megabytes, role_
 
 SHOWN_UNMADE = 8
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
-MOST = 300
-"""Suggestions."""
+MOVING_SECONDS, STILL_SECONDS = 4, 15
+"""What was counted of a generation is good for so long, while it is computed and when it is not: a second's work where
+there are half a million pictures."""
 BRINGS = {
     "clip": "Search in words, such as “a dog on the beach at sunset”, and pictures that mean the same.",
     "global_features": "“Looks like” by what is in a picture, not by its texture alone.",
@@ -130,8 +132,13 @@ class Panel:
     beside: Made | None = None
     former: Made | None = None
     offers: list[Offer] = field(default_factory=list)
-    suggested: list[str] = field(default_factory=list)
+    role: Role | None = None
     can_switch: bool = False
+
+    @cached_property
+    def suggested(self) -> list[str]:
+        """Names of networks to choose from. Folders are read for it: only where they are shown."""
+        return _suggested(self.role) if self.role else []
 
     @property
     def is_moving(self) -> bool:
@@ -153,22 +160,26 @@ def panels(only: str = "") -> list[Panel]:
     """Of all roles, in the order of the settings; or of one."""
     roles = all_roles()
     names = [*settings.NETWORKS, *(name for name in roles if name not in settings.NETWORKS)]
-    found = [_panel(name, roles.get(name)) for name in names if only in ("", name)]
+    counting = Counting()
+    found = [_panel(name, roles.get(name), counting) for name in names if only in ("", name)]
     if settings.KEYPOINTS == KEYPOINTS and only in ("", KEYPOINTS):
         found.append(Panel(KEYPOINTS, role_label(KEYPOINTS), BRINGS[KEYPOINTS], offers=_offers([KEYPOINTS])))
     return found
 
 
-def _panel(name: str, role: Role | None) -> Panel:
-    networks = list(wanted(role) if role else settings.NETWORKS[name])
-    panel = Panel(name, role_label(name), BRINGS.get(name, ""), can_switch=role is not None and not _follows(role))
+def _panel(name: str, role: Role | None, counting: Counting) -> Panel:
+    networks = wanted(role) if role else settings.NETWORKS[name]
+    panel = Panel(name, role_label(name), BRINGS.get(name, ""), role=role)
+    panel.can_switch = role is not None and not _follows(role)
     rows = Generation.objects.filter(role=name)
-    panel.current, panel.beside, panel.former = (_made(get(name)) for get in (rows.current, rows.beside, rows.former))
+    panel.current, panel.beside, panel.former = (
+        generation and _made(generation, counting)
+        for generation in (rows.current(name), rows.beside(name), rows.former(name))
+    )
     made = [each.generation.network for each in (panel.beside, panel.current) if each]
     waiting = Fetch.objects.values_list("network", flat=True)
     asked = [each for each in waiting if panel.can_switch and role and each not in named() and _fits(role, each)]
     panel.offers = _offers(dict.fromkeys([*networks, *made, *asked]))
-    panel.suggested = _suggested(name, role, networks)
     return panel
 
 
@@ -177,18 +188,52 @@ def _follows(role: Role) -> bool:
     return bool(role.made_of) and all_engines()[role.made_of].of_network
 
 
-def _made(generation: Generation | None) -> Made | None:
-    if generation is None:
-        return None
-    ready = Image.objects.filter(state=Image.State.READY, trashed_at__isnull=True)
-    done = generation.features.filter(image__in=ready).count()
-    unmade = generation.unmade.filter(image__in=ready).count()
-    missing = generation.missing().count()
-    made = Made(generation, weights_of(generation.network), done, missing, unmade)
+def _made(generation: Generation, counting: Counting) -> Made:
+    made = Made(generation, weights_of(generation.network), *counting.of(generation))
     if generation.state == Generation.State.BESIDE and not generation.learned_from:
         role = bound_role(generation)
         made.needs = role.learns_first if role and made.total < role.learns_first else 0
     return made
+
+
+# --- counting
+_counted: dict[tuple[int, str], tuple[float, tuple[int, int, int]]] = {}
+"""{(generation, state): (good until, on the monotonic clock; what was counted)}"""
+
+
+class Counting:
+    """For one page: all pictures are counted once, and only if anything else is."""
+
+    @cached_property
+    def ready(self) -> int:
+        return _ready().count()
+
+    def of(self, generation: Generation) -> tuple[int, int, int]:
+        """Pictures of which it has made something, that it has not seen, and of which it can make nothing.
+
+        As they were some seconds ago. Nothing is missing of a former one.
+        """
+        key = generation.pk, generation.state
+        until, counts = _counted.get(key, (0.0, (0, 0, 0)))
+        if monotonic() >= until:
+            counts = self._count(generation)
+            _counted[key] = monotonic() + (MOVING_SECONDS if counts[1] else STILL_SECONDS), counts
+        return counts
+
+    def _count(self, generation: Generation) -> tuple[int, int, int]:
+        done = generation.features.filter(image__in=_ready()).count()
+        unmade = generation.unmade.filter(image__in=_ready()).count()
+        is_former = generation.state == Generation.State.FORMER
+        return done, 0 if is_former else max(0, self.ready - done - unmade), unmade
+
+
+def _ready() -> ImageQuerySet:
+    return Image.objects.filter(state=Image.State.READY, trashed_at__isnull=True)
+
+
+def count_again() -> None:
+    """Somebody has changed what there is to count, and wants to see it."""
+    _counted.clear()
 
 
 def _offers(names: Iterable[str]) -> list[Offer]:
@@ -198,16 +243,11 @@ def _offers(names: Iterable[str]) -> list[Offer]:
 
 
 # --- other networks
-def _suggested(name: str, role: Role | None, networks: list[str]) -> list[str]:
-    """Names to choose from: of the settings, used before, and those that the encoders know and that fit."""
-    if role is None:
-        return []
-    before = Generation.objects.filter(role=name).order_by("-pk").values_list("network", flat=True)
+def _suggested(role: Role) -> list[str]:
+    """Of the settings, used before, and those that lie in the folder of weights and fit."""
+    before = Generation.objects.filter(role=role.name).order_by("-pk").values_list("network", flat=True)
     here = [each for kind in kinds() for each in _here(kind) if _fits(role, each)]
-    known = [f"{kind}:{model}" for kind in kinds() for model in _models_of(kind)]
-    fit = {kind for kind in kinds() if (first := _first_of(kind, known)) and _fits(role, first)}
-    fitting = [each for each in known if each.partition(":")[0] in fit]
-    return list(dict.fromkeys([*networks, *before, *here, *fitting]))[:MOST]
+    return list(dict.fromkeys([*wanted(role), *before, *here]))
 
 
 def _here(kind: str) -> list[str]:
@@ -215,16 +255,6 @@ def _here(kind: str) -> list[str]:
     folder = settings.WEIGHTS / kind
     places = {file.parent for ending in ENDINGS for file in folder.rglob(f"*{ending}")} - {folder}
     return sorted(f"{kind}:{place.relative_to(folder).as_posix()}" for place in places)
-
-
-def _first_of(kind: str, names: list[str]) -> str:
-    return next((name for name in names if name.startswith(f"{kind}:")), "")
-
-
-def _models_of(kind: str) -> list[str]:
-    """As its file says; some libraries must be loaded to be asked, and those are not."""
-    models = getattr(import_module(f"search.encoders.{kind}"), "models", None)
-    return list(models()) if callable(models) else []
 
 
 def _fits(role: Role, name: str) -> bool:

@@ -148,7 +148,7 @@ def switch_model(request: HttpRequest) -> HttpResponse:
         return refuse(request, "There is no such role.", 404)
     try:
         networks.require_fit(role, name)
-        begun = begin(role.name, name)
+        begun = begin(role.name, name, by_hand=True)
     except WeightsMissing as error:
         return refuse(request, str(error), 409)
     ring(fill_networks)
@@ -210,6 +210,7 @@ def try_model_again(request: HttpRequest, pk: int) -> HttpResponse:
     if generation is None:
         return refuse(request, GONE, 409)
     count = generation.try_again()
+    networks.count_again()
     ring(fill_networks)
     messages.success(request, f"{count:,} picture{' is' if count == 1 else 's are'} tried again.")
     return redirect("models")

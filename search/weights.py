@@ -16,12 +16,15 @@ from django.conf import settings
 
 from search.encoders import get_network
 from search.encoders._base import WeightFile
+from search.encoders.weights import look_at
 from search.errors import WeightsMissing
 from search.fetch import fetch_file, has_come, keep, known_sum, megabytes, part_of, sha256_of, stat_of
 from search.roles import all_roles
 from search.servers import FetchError
 
 KEYPOINTS = "hardnet8"
+_LOOKED_AT = {".safetensors", ".bin", ".pt", ".pth", ".tar"}
+"""Endings of weights; lists of names lie beside them."""
 _LABELS = {
     "clip": "Meaning",
     "global_features": "Looks like",
@@ -342,18 +345,30 @@ def _bring_one(weights: Weights, file: WeightFile, source: Path) -> str:
     expected = file.sha256 or (told[0] if told else "")
     if target.is_file() and target.samefile(source):
         return f"{source} lies where {weights.label} looks for it."
-    part = part_of(target).with_suffix(f".{os.getpid()}")
+    part = part_of(target).with_name(f".{os.getpid()}.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _copy(source, part)
         if expected and sha256_of(part) != expected:
             raise WeightsMissing(f"{source} is not what {weights.label} needs: its checksum is wrong.")
+        _require_good(part, source, weights.label)
         keep(part, target, expected)
     except OSError as error:
         raise WeightsMissing(f"{source} cannot be copied to {target}: {error.strerror or error}.") from error
     finally:
         part.unlink(missing_ok=True)
     return f"{source} is now {target}, for {weights.label}."
+
+
+def _require_good(part: Path, source: Path, label: str) -> None:
+    """WeightsMissing if its own format says that it is none: what was there before is worth more."""
+    if part.suffix not in _LOOKED_AT:
+        return
+    try:
+        look_at(part)
+    except WeightsMissing as error:
+        said = str(error).replace(str(part), "it")
+        raise WeightsMissing(f"{source} is not taken for {label}, and nothing has changed: {said}") from error
 
 
 def _copy(source: Path, part: Path) -> None:

@@ -16,6 +16,7 @@ BENCHES = [
     "global_features",
     "import",
     "scale",
+    "text_search",
 ]
 
 

@@ -118,6 +118,8 @@ def test_ids_are_those_of_the_database(pictures):
         "taken_from=2024-02-02&taken_to=2024-02-01",
         "tag=" + "x" * 101,
         "&".join(f"tag={n}" for n in range(21)),
+        "tag=%00",
+        "tag=a%00b",
     ],
 )
 def test_nonsense_is_a_sentence_and_is_left_out(query):
@@ -132,6 +134,20 @@ def test_nonsense_is_a_sentence_and_is_left_out(query):
         None,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/search/?tag=%00", 400),
+        ("/search/?q=dog&tag=%00", 503),  # there is no CLIP to read "dog" either
+        ("/search/colours/?c=ff0000&tag=a%00b", 400),
+    ],
+)
+def test_a_tag_that_no_database_can_hold_is_refused(db, client, address, status):
+    response = client.get(address)
+    assert response.status_code == status
+    assert "No tag has such a name." in response.content.decode()
 
 
 def test_filters_in_words_can_be_removed_one_by_one():

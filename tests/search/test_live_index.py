@@ -309,9 +309,10 @@ def test_it_catches_up_through_a_cursor_on_the_server(add, three, monkeypatch):
 def test_a_build_that_fails_in_any_way_is_said(three, monkeypatch):
     shutil.rmtree(folder())
     restart()
-    monkeypatch.setattr(live(), "_read_all", lambda index: [][0])
-    with pytest.raises(EngineError, match="could not be built"):
+    monkeypatch.setattr(live(), "_read_all", lambda index: Path("/nowhere/on/this/server").read_bytes())
+    with pytest.raises(EngineError) as error:
         live().fresh(5)
+    assert str(error.value) == f"{live().engine.label}: the index could not be built."
 
 
 def test_one_engine_that_fails_does_not_cost_the_others_their_snapshot(add, monkeypatch):

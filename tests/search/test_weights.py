@@ -14,8 +14,10 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from safetensors.numpy import save_file
 
 from search import checks, fetch, servers, tasks, weights
 from search.encoders._base import WeightFile
@@ -448,6 +450,33 @@ class TestImport:
     def test_a_damaged_one_is_told(self, network, tmp_path):
         (tmp_path / "tiles.bin").write_bytes(DATA[:500])
         assert "is damaged" in run("import", str(tmp_path / "tiles.bin"))
+
+    @pytest.mark.parametrize("wrong", [b"<html>sign in</html>", b"PK\x03\x04 of a cut archive", b""])
+    def test_what_is_no_weights_does_not_take_the_place_of_good_ones(self, network, tmp_path, wrong):
+        network.file.parent.mkdir(parents=True)
+        network.file.write_bytes(DATA)
+        (tmp_path / "tiles.bin").write_bytes(wrong)
+        with pytest.raises(CommandError) as error:
+            run("import", str(tmp_path / "tiles.bin"))
+        assert str(error.value) == (
+            f"{tmp_path / 'tiles.bin'} is not taken for Tiles a, and nothing has changed: "
+            "it is damaged, or holds no weights."
+        )
+        assert network.file.read_bytes() == DATA
+        assert os.listdir(network.file.parent) == ["tiles.bin"]
+
+    def test_nor_does_a_cut_file_of_safetensors(self, settings, tmp_path):
+        settings.WEIGHTS, settings.NETWORKS = tmp_path / "weights", {"global_features": ["vgg16:tv_in1k"]}
+        (file,) = weights_of("vgg16:tv_in1k").files
+        target, brought = settings.WEIGHTS / file.path, tmp_path / "tv_in1k" / Path(file.path).name
+        brought.parent.mkdir()
+        save_file({"w": np.ones(1000, np.float32)}, brought)
+        run("import", str(brought))
+        good = target.read_bytes()
+        brought.write_bytes(good[:-1])
+        with pytest.raises(CommandError, match="nothing has changed: it is cut or damaged: it has 4,0"):
+            run("import", str(brought))
+        assert target.read_bytes() == good
 
     def test_one_that_lies_there_already_stays(self, network):
         network.file.parent.mkdir(parents=True)
