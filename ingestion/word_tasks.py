@@ -6,11 +6,13 @@ import logging
 
 import psycopg
 from django.db import Error as DatabaseFailure
+from django.db import transaction
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from gallery.models import Caption, ImageTag, Opinion
+from gallery.models import Caption, Image, ImageTag, Opinion
 from ingestion import thresholds
+from ingestion.annotators import all_network_annotators
 from ingestion.models import ThresholdChange
 from search.models import Generation
 
@@ -31,7 +33,8 @@ def ring_for_lines() -> None:
 @db_task()
 def follow_lines() -> None:
     """Go on with lines that were moved, the oldest first."""
-    change = ThresholdChange.objects.filter(finished_at__isnull=True).order_by("pk").first()
+    ours = ThresholdChange.objects.filter(role__in=all_network_annotators())  # others were made by another program
+    change = ours.filter(finished_at__isnull=True).order_by("pk").first()
     if change:
         thresholds.carry_on(change, SECONDS_A_RING)
         ring_for_lines()  # for the rest of it, or for the next one
@@ -50,4 +53,9 @@ def forget_suggestions() -> None:
     gone = list(Generation.objects.filter(state="gone").values_list("pk", flat=True))
     for model in (ImageTag, Caption):
         words = model.objects.filter(generation__in=gone, state=Opinion.SUGGESTED)
-        words.filter(pk__in=list(words.values_list("pk", flat=True)[:AT_ONCE])).delete()
+        some = words.filter(pk__in=list(words.values_list("pk", flat=True)[:AT_ONCE]))
+        with transaction.atomic():
+            # Images before their words, as people's decisions lock them: Image.caption changes with a caption.
+            images = Image.objects.filter(pk__in=some.values("image")).order_by("pk")
+            list(images.select_for_update(no_key=True).values_list("pk", flat=True))
+            some.delete()

@@ -131,6 +131,15 @@ def test_it_goes_on_after_a_crash(places: Generation, monkeypatch):
     assert ThresholdChange.objects.get().finished_at
 
 
+def test_a_line_of_a_role_that_is_gone_is_in_nobodys_way(places: Generation):
+    ThresholdChange.objects.create(role="of another program", before=0.1, after=0.2)
+    change = move("places", None, 1.0, thresholds.line_of("places"), None)
+    assert change
+    for _ in range(3):
+        follow_lines.call_local()
+    assert shown() == 0
+
+
 class TestAnotherNetwork:
     """It answers at once; what is shown follows in steps, and nobody waits for it."""
 
