@@ -302,7 +302,7 @@ def resident() -> int:
 
 
 def off() -> dict[str, tuple[str, str]]:
-    """{role: (in short, in full)} of those that have answered before, or could, and do not: why.
+    """{role: (in short, in full)} of those that have answered before, or could, and do not, or do not go on: why.
 
     Weights that were never here are no fault. The short reason holds nothing of the machine.
     """
@@ -314,4 +314,7 @@ def off() -> dict[str, tuple[str, str]]:
             if weights.error and (current or weights.state == State.DAMAGED):
                 short = "damaged" if weights.state == State.DAMAGED else "not there"
                 found[name] = (f"{role.label}: the weights are {short}.", f"{role.label}: {weights.error}")
+        stuck = Generation.objects.at_work().filter(role=name).exclude(error="").first()
+        if stuck and name not in found:
+            found[name] = (f"{role.label}: a network does not go on.", f"{role.label}: {stuck.error}")
     return found

@@ -11,6 +11,7 @@ from search import snapshots
 from search.filling import fill
 from search.generations import begin, begin_wanted, forget_former, switch
 from search.models import Change, Feature, Generation, Snapshot
+from search.networks import off
 from search.query import Query
 from search.retrieval import retrieve
 from tests.pictures import encode, photo
@@ -169,3 +170,14 @@ def test_no_question_is_asked_with_other_weights(answering, tiles):
     answer = retrieve(Query(picture=decode(encode(photo(3)))), AnonymousUser(), engines=[KIND])
     assert not answer.found + answer.weak
     assert "other weights have come" in " ".join(answer.notices)
+
+
+def test_health_says_that_a_network_does_not_go_on(answering, tiles):
+    tiles("b", seed=2)
+    begin(KIND, "tiles:b")
+    assert KIND not in off()
+    Generation.objects.filter(network="tiles:b").update(error="Its memory is full at /srv/somewhere.")
+    short, full = off()[KIND]
+    assert "does not go on" in short
+    assert "/srv" not in short
+    assert "memory is full" in full
