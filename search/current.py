@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _bound: dict[tuple[int, int, Path], Role] = {}
 """By generation, what it has learned from, and the folder of weights."""
+_said: set[tuple[int, str]] = set()
+"""What the log has of generations that cannot be used."""
 _lock = threading.Lock()
 
 
@@ -66,7 +68,9 @@ def _bind(generation: Generation) -> Role | None:
         network = get_network(generation.network, settings.WEIGHTS)
         bound = role.bound(generation.pk, network, bytes(generation.learned))
     except (WeightsMissing, ValueError) as error:
-        logger.error("%s cannot be used: %s", generation, error)
+        if (generation.pk, str(error)) not in _said:  # it is asked for with every search
+            _said.add((generation.pk, str(error)))
+            logger.error("%s cannot be used: %s", generation, error)
         return None
     if isinstance(bound, EmbeddingEngine):
         bound.made_dimension, bound.made_by = generation.dimension, generation.fingerprint
