@@ -27,6 +27,7 @@ WIDTHS = {"narrow": (390, 844), "wide": (1440, 900)}
 PASSWORD = "correct horse 42"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process: a gallery that is filled once serves every page."""
     for item in items:
