@@ -13,7 +13,7 @@ run: setup
 	@exec $(BIN)/python manage.py run --port $(PORT) $(ARGS)
 
 test: setup-dev system check
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff check .

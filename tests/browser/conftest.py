@@ -27,14 +27,6 @@ WIDTHS = {"narrow": (390, 844), "wide": (1440, 900)}
 PASSWORD = "correct horse 42"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: a gallery that is filled once serves every page."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @dataclass
 class Site:
     url: str
