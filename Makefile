@@ -13,7 +13,8 @@ run: setup
 	@exec $(BIN)/python manage.py run --port $(PORT) $(ARGS)
 
 test: setup-dev system check
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --ignore=tests/browser $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests/browser $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff check .
