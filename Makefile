@@ -14,7 +14,7 @@ run: setup
 
 test: setup-dev system check
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --ignore=tests/browser $(ARGS)
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile tests/browser $(ARGS)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: setup-dev
 	$(BIN)/ruff check .
