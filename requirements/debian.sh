@@ -7,6 +7,7 @@ set -u
 wanted="
 chromium:chromium        a real browser for the tests of the pages
 fc-list:fontconfig       fonts for the browser
+tesseract:tesseract-ocr  words in pictures
 "
 
 missing=$(echo "$wanted" | while read -r pair _why; do
@@ -14,7 +15,7 @@ missing=$(echo "$wanted" | while read -r pair _why; do
 done)
 [ -n "$missing" ] || exit 0
 
-missing=$(echo $missing)
+missing=$(echo $missing | sed "s/tesseract-ocr/& &-deu &-rus/")
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing for the tests: $missing"
     export DEBIAN_FRONTEND=noninteractive
