@@ -11,12 +11,13 @@ class SearchConfig(AppConfig):
         from django.conf import settings
         from django.db.models.signals import pre_delete
 
-        from gallery.signals import image_incomplete, image_trashed, ready_asked, web_started
+        from gallery.signals import image_hidden, image_incomplete, image_trashed, ready_asked, web_started
         from search import checks  # noqa: F401 - registers them
         from search.encoders import _resting
 
         image_trashed.connect(_forget_features, dispatch_uid="search.forget_features")
         image_trashed.connect(_regroup_trashed, dispatch_uid="search.regroup_trashed")
+        image_hidden.connect(_regroup_trashed, dispatch_uid="search.regroup_hidden")
         image_incomplete.connect(_regroup_restored, dispatch_uid="search.regroup_restored")
         pre_delete.connect(_regroup_deleted, "gallery.Image", dispatch_uid="search.regroup_deleted")
         web_started.connect(_warm_up, dispatch_uid="search.warm_up")
@@ -34,9 +35,11 @@ def _describe_keypoints_by(name: str, weights: Path) -> None:
 
 
 def _warm_up(**kwargs: Any) -> None:
+    from search.complete import vocabulary
     from search.retrieval import warm_up
 
     warm_up()
+    vocabulary()
 
 
 def _say_off(in_full: bool, **kwargs: Any) -> dict[str, str]:

@@ -50,9 +50,10 @@ class Asked:
         return cls(query, kept.name, kept.width, kept.height, kept.format, picture, address, kept=kept)
 
     @classmethod
-    def of_gallery(cls, request: HttpRequest, pk: int) -> Asked:
+    def of_gallery(cls, request: HttpRequest, pk: int, closely: bool = False) -> Asked:
+        """``closely``: as query_of means it."""
         image = find_image(request, pk)
-        query, address = query_of(image), reverse("like", args=[pk])
+        query, address = query_of(image, closely), reverse("like", args=[pk])
         return cls(query, image.name, image.width, image.height, image.format, middle(image), address, image=image)
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 from gallery.justified import ratio_class
 from search.drawing import Outline, frame, largest_first, outlines, polygon
 from search.engines._base import Grade
-from search.retrieval import Found
+from search.language.tree import Parsed
+from search.marks import Mark, marks_of, misspelt
+from search.retrieval import MISSPELT, WORDS, Found
+from search.wording import wanted
 
 AT_ONCE = 12
 """More outlines than these are shown on demand."""
@@ -22,6 +25,32 @@ class Card:
     found: Found
     number: int | None = None
     """Of its outline on the query."""
+    marks: list[Mark] = field(default_factory=list)
+    """Where it holds the words that were asked for."""
+
+    # Words, not numbers: a template looks up how each number is written here.
+    @property
+    def pk(self) -> str:
+        return str(self.found.match.image_id)
+
+    @property
+    def percent(self) -> str:
+        return str(self.found.percent)
+
+    @property
+    def size(self) -> str:
+        return f"{self.found.image.width} × {self.found.image.height}"
+
+    @property
+    def why(self) -> str:
+        """The evidence, without what its marks show already."""
+        return self.found.evidence_but({WORDS, MISSPELT}) if self.marks else self.found.evidence
+
+    @property
+    def lacks(self) -> list[str]:
+        """Words that were asked for, of which it has only others."""
+        hit = self.found.match.hits.get(WORDS)
+        return hit.evidence.get("lacks", []) if hit and self.found.match.weak else []
 
     @property
     def relation(self) -> str:
@@ -82,20 +111,30 @@ class Outlined:
         return len(self.outlines) > AT_ONCE
 
 
+def mark(cards: Sequence[Card], parsed: Parsed) -> None:
+    """Say on each card where the picture holds what the query asks for."""
+    marks = marks_of([card.found.image.pk for card in cards], wanted(parsed.tree))
+    for card in cards:
+        card.marks = marks.get(card.found.image.pk, [])
+        hit = card.found.match.hits.get(MISSPELT)
+        if hit:
+            card.marks = [*card.marks, *misspelt(hit.evidence["wrote"], hit.evidence["read"], card.marks)]
+
+
 def sections(found: Sequence[Found], totals: Sequence[Found]) -> list[Section]:
     """The found ones of one page, by grade and, where geometry says it, by relation; ``totals``: of all pages."""
-    counted = {key: len(list(ones)) for key, ones in groupby(sorted(totals, key=_heading), _heading)}
-    made = []
-    for key, ones in groupby(sorted(found, key=_heading), _heading):
-        grade, place = key
-        made.append(Section(Grade(grade), RELATIONS[place], [Card(one) for one in ones], counted[key]))
-    return made
+    counted = Counter(map(_heading, totals))
+    below: dict[tuple[Grade, int], list[Card]] = {}
+    for one in found:
+        below.setdefault(_heading(one), []).append(Card(one))
+    return [Section(key[0], RELATIONS[key[1]], below[key], counted[key]) for key in sorted(below)]
 
 
-def _heading(found: Found) -> tuple[int, int]:
-    """The grade, and the place in RELATIONS. The sort is stable: inside of a heading the order stays."""
-    grade, relation = found.match.grade, Card(found).relation
-    return grade.value, RELATIONS.index(relation) if grade == Grade.CONTAINS and relation in RELATIONS else 0
+def _heading(found: Found) -> tuple[Grade, int]:
+    """The grade, and the place in RELATIONS."""
+    grade = found.match.grade
+    relation = Card(found).relation if grade == Grade.CONTAINS else ""
+    return grade, RELATIONS.index(relation) if relation in RELATIONS else 0
 
 
 def outlined(cards: Iterable[Card], width: int, height: int, relations: Sequence[str] = RELATIONS[1:]) -> Outlined:

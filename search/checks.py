@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Warning, register
 from search.errors import WeightsMissing
 
 
-@register
+@register("networks")
 def keypoints_have_an_encoder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.KEYPOINTS == "sift":
         return []
@@ -24,7 +24,7 @@ def keypoints_have_an_encoder(app_configs: Any, **kwargs: Any) -> list[CheckMess
     return []
 
 
-@register
+@register("networks")
 def weights_are_good(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Those that are here; whoever has brought none knows that."""
     if not settings.WEIGHTS.is_dir() or not any(settings.WEIGHTS.iterdir()):

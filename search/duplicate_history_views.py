@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count, Max, Prefetch, Q, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,7 +19,7 @@ from gallery.models import Image
 from gallery.pages import refuse, render_page
 from gallery.paging import BIGINT, CursorError
 from search.duplicate_forms import RunForm, Shown
-from search.duplicate_views import staff_only, who
+from search.duplicate_views import guarded, who
 from search.engines._base import Grade
 from search.models import Dismissal, Dropped, Group, Resolution
 from search.models.duplicates import id_in
@@ -33,7 +33,7 @@ ELSEWHERE = "Somebody has decided about them meanwhile, or their pictures are go
 
 # --- rules
 @require_safe
-@staff_only
+@guarded
 def duplicate_rules(request: HttpRequest) -> HttpResponse:
     """Choose a rule; with ?rule= its dry run, which changes nothing."""
     context: dict[str, Any] = {"rules": rules().values(), "runs": _runs()}
@@ -62,7 +62,7 @@ def _runs() -> list[dict[str, Any]]:
 
 
 @require_POST
-@staff_only
+@guarded
 def apply_rule(request: HttpRequest) -> HttpResponse:
     """First the numbers, to confirm; then the run."""
     try:
@@ -90,7 +90,7 @@ def _tell(request: HttpRequest, done: Run, gone: int) -> None:
 
 
 @require_POST
-@staff_only
+@guarded
 def undo_run(request: HttpRequest, run: uuid.UUID) -> HttpResponse:
     standing = Resolution.objects.standing().filter(run=run).count()
     try:
@@ -110,7 +110,7 @@ def _groups(count: int) -> str:
 
 # --- history
 @require_safe
-@staff_only
+@guarded
 def duplicate_history(request: HttpRequest) -> HttpResponse:
     dismissals = request.GET.get("kind") == "dismissed"
     try:
@@ -131,6 +131,8 @@ def duplicate_history(request: HttpRequest) -> HttpResponse:
 def _decisions(before: int) -> tuple[list[Resolution], str]:
     dropped = Prefetch("dropped", Dropped.objects.select_related("image").order_by("pk"))
     rows = Resolution.objects.filter(pk__lt=before).select_related("keep", "by").prefetch_related(dropped)
+    private = Dropped.objects.filter(resolution=OuterRef("pk"), image__private=True)
+    rows = rows.filter(~Exists(private), Q(keep=None) | Q(keep__private=False))
     found = list(rows[: PAGE + 1])
     return found[:PAGE], str(found[PAGE - 1].pk) if len(found) > PAGE else ""
 
@@ -149,7 +151,7 @@ def _images(batches: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Image]]:
     """{batch: its images that are (still, or again) in the gallery}"""
     said = list(Dismissal.objects.filter(batch__in=batches).values_list("batch", "low_sha256", "high_sha256"))
     contents = {sha for _, low, high in said for sha in (low, high)}
-    here = {image.sha256: image for image in Image.objects.filter(sha256__in=contents)}
+    here = {image.sha256: image for image in Image.objects.filter(sha256__in=contents, private=False)}
     found: dict[uuid.UUID, dict[int, Image]] = {}
     for batch, *pair in said:
         found.setdefault(batch, {}).update({here[sha].pk: here[sha] for sha in pair if sha in here})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gallery.models import Image, User
 from gallery.pages import refuse, render_page
 from gallery.paging import CursorError
+from gallery.staff import staff_only
 from search.asked import middle
 from search.drawing import frame
 from search.duplicate_facts import Comparison, compare, families, foresee_in
@@ -34,33 +33,18 @@ PAGE = 20
 GONE = "This group is not there any more: somebody has decided about it, or its pictures are gone."
 TABS = {"": "All", "same": "Same picture", "part": "Part of", "like": "Look-alike"}
 
-View = Callable[..., HttpResponse]
-
-
-def staff_only(view: View) -> View:
-    """Visitors get the sign-in. A member would only be sent back from there, and is told."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_staff:
-            return view(request, *args, **kwargs)
-        if request.user.is_authenticated or request.headers.get("HX-Request") == "true":
-            return refuse(request, "Only the staff of this gallery decide about duplicates.", 403)
-        place = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("duplicates")
-        return redirect_to_login(place)
-
-    return guarded
+guarded = staff_only("Only moderators of this gallery decide about duplicates.", home="duplicates")
 
 
 def who(request: HttpRequest) -> User:
-    """Behind ``staff_only`` somebody is signed in."""
+    """Behind ``guarded`` somebody is signed in."""
     assert isinstance(request.user, User)
     return request.user
 
 
 # --- looking
 @require_safe
-@staff_only
+@guarded
 def duplicates(request: HttpRequest) -> HttpResponse:
     sieve = Sieve.of(request.GET)
     try:
@@ -92,7 +76,7 @@ def _tabs(sieve: Sieve) -> list[dict[str, Any]]:
 
 
 @require_safe
-@staff_only
+@guarded
 def duplicates_progress(request: HttpRequest) -> HttpResponse:
     """How far the examination is; the page asks again while there is something to examine."""
     page, partial = "search/duplicates_progress.html", "search/_duplicate_progress.html"
@@ -105,7 +89,7 @@ def _progress() -> dict[str, Any]:
 
 
 @require_safe
-@staff_only
+@guarded
 def duplicate_bytes(request: HttpRequest) -> HttpResponse:
     """Pictures whose bytes came in more than once: one picture each, with several sources."""
     try:
@@ -117,7 +101,7 @@ def duplicate_bytes(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@guarded
 def duplicate_row(request: HttpRequest, pk: int) -> HttpResponse:
     """A row of the list once more, with its pictures looked at: the list asks for it when the row comes into view."""
     if request.headers.get("HX-Request") != "true":
@@ -130,7 +114,7 @@ def duplicate_row(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@guarded
 def duplicate_group(request: HttpRequest, pk: int) -> HttpResponse:
     group = Group.objects.filter(pk=_id(pk)).first()
     if group is None:
@@ -154,7 +138,7 @@ def duplicate_group(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@guarded
 def duplicate_outcome(request: HttpRequest, pk: int) -> HttpResponse:
     """What the choice of the reader would do, in words, while it is being made."""
     group = Group.objects.filter(pk=_id(pk)).first()
@@ -220,7 +204,7 @@ def _choices(comparison: Comparison, under: Image, over: Image) -> dict[str, lis
 
 # --- deciding
 @require_POST
-@staff_only
+@guarded
 def merge_duplicates(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep one, put others into the trash; then on to the next group."""
     group = Group.objects.filter(pk=_id(pk)).first()
@@ -242,7 +226,7 @@ def _these(names: list[str]) -> str:
 
 
 @require_POST
-@staff_only
+@guarded
 def dismiss_duplicates(request: HttpRequest, pk: int) -> HttpResponse:
     group = Group.objects.filter(pk=_id(pk)).first()
     if group is None:
@@ -287,7 +271,7 @@ def _done(request: HttpRequest, sentence: str, undo: str, onward: str) -> HttpRe
 
 
 @require_POST
-@staff_only
+@guarded
 def undo_merge(request: HttpRequest, pk: int) -> HttpResponse:
     resolution = Resolution.objects.filter(pk=_id(pk)).first()
     if resolution is None:
@@ -302,7 +286,7 @@ def undo_merge(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def undo_dismissal(request: HttpRequest, batch: uuid.UUID) -> HttpResponse:
     contents = Dismissal.objects.filter(batch=batch).values_list("low_sha256", flat=True)
     images = list(Image.objects.filter(sha256__in=list(contents)).values_list("pk", flat=True))

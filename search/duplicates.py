@@ -24,12 +24,12 @@ from search.fusion import Match
 from search.groups import CHANGED, GroupChanged, lock_groups, lock_images, regroup, stamp
 from search.live_index import live_index
 from search.models import Dismissal, Examination, Feature, Group, GroupMember, Pair
-from search.retrieval import Found, query_of, retrieve
+from search.proven import ENGINES, versions
+from search.retrieval import PATIENCE, Found, query_of, retrieve
 from search.turned import turned
 
 logger = logging.getLogger(__name__)
 
-ENGINES = ("local_features", "phash")
 STRONG = 0.55
 """Score from which an unproven match is a pair that looks alike: 165 of the 576 bits of phash. Unrelated photographs
 get ten times rarer every 9 bits: one pair in 10^11 here, so that 100,000 pictures have none by chance."""
@@ -52,11 +52,6 @@ class Progress:
     @property
     def missing(self) -> int:
         return self.total - self.examined
-
-
-def versions() -> str:
-    """ "local_features 3, phash 1": an image that other ones examined is examined again."""
-    return ", ".join(f"{name} {get_engine(name).version}" for name in ENGINES)
 
 
 def unexamined() -> ImageQuerySet:
@@ -85,7 +80,8 @@ def examine(image: Image) -> int:
 
     The search itself holds no lock. An engine that fails is noted, and the image is examined again after an hour.
     """
-    answer = retrieve(query_of(image), AnonymousUser(), limit=MOST, engines=list(ENGINES))
+    query = query_of(image, closely=True)
+    answer = retrieve(query, AnonymousUser(), limit=MOST, engines=list(ENGINES), patience=PATIENCE)
     flat = _is_flat(image)
     found = [one for one in answer.found if _is_strong(one.match, flat)]
     late = [name for name in ENGINES if name not in answer.seconds]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
+from django.conf import settings
+
 from gallery.models import Image
 from search.engines import get_engine
 from search.engines._base import Probe
@@ -13,11 +15,12 @@ from search.engines.local_features import LocalFeatures
 from search.geometry import Alignment
 from search.models import Feature
 from search.query import Query
-from search.threads import CORES
 
 BUSY = "Many are looking at evidence just now. Try again in a moment."
 _PATIENCE, _IN_A_MOMENT = 3.0, 5
-_turns = BoundedSemaphore(CORES)
+AT_ONCE = max(1, settings.CORES // settings.WEB_PROCESSES)
+"""In this process."""
+_turns = BoundedSemaphore(AT_ONCE)
 
 
 def alignment(query: Query, image: Image) -> Alignment | None:

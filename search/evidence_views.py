@@ -12,6 +12,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_safe
 from PIL import Image as PillowImage
 
+from gallery.limits import limited, look_limit
 from gallery.models import Image
 from gallery.pages import refuse, render_page
 from gallery.renditions import webp
@@ -54,6 +55,7 @@ def explained(view: View) -> View:
 
 
 @require_safe
+@limited(look_limit)
 @explained
 def query_match(request: HttpRequest, token: str, pk: int) -> HttpResponse:
     image = find_image(request, pk)
@@ -61,10 +63,11 @@ def query_match(request: HttpRequest, token: str, pk: int) -> HttpResponse:
 
 
 @require_safe
+@limited(look_limit)
 @explained
 def like_match(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     image = find_image(request, other)
-    return _page(request, Asked.of_gallery(request, pk), image, reverse("like_match", args=[pk, other]))
+    return _page(request, Asked.of_gallery(request, pk, closely=True), image, reverse("like_match", args=[pk, other]))
 
 
 def _page(request: HttpRequest, asked: Asked, image: Image, address: str) -> HttpResponse:
@@ -122,6 +125,7 @@ def larger(asked: Asked, image: Image) -> str:
 
 @require_safe
 @cache_control(private=True, no_store=True)
+@limited(look_limit)
 @explained
 def query_overlay(request: HttpRequest, token: str, pk: int) -> HttpResponse:
     image = find_image(request, pk)
@@ -135,12 +139,13 @@ def _made_of(request: HttpRequest, pk: int, other: int) -> str:
 
 
 @require_safe
+@limited(look_limit)
 @explained  # outside of the others: a refusal is not kept
 @cache_control(private=True, max_age=HOUR)
 @condition(etag_func=_made_of)
 def like_overlay(request: HttpRequest, pk: int, other: int) -> HttpResponse:
     image = find_image(request, other)
-    return _overlay(Asked.of_gallery(request, pk), image)
+    return _overlay(Asked.of_gallery(request, pk, closely=True), image)
 
 
 def _overlay(asked: Asked, image: Image) -> HttpResponse:

@@ -12,21 +12,19 @@ import numpy as np
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.datastructures import MultiValueDict
 
-from gallery.models import Image, ImageTag
+from gallery.models import Image
 from gallery.pictures import MIME
+from search.compiler import compiled
+from search.compiling.facts import SHAPES
+from search.language.tree import And, Tagged
 
 ORIENTATIONS = {"wide": "wider than high", "tall": "higher than wide", "square": "square"}
 FORMATS = tuple(sorted(MIME))
 MAX_TAGS, MAX_NAME = 20, 100
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SHAPES = {
-    "wide": Q(width__gt=F("height")),
-    "tall": Q(width__lt=F("height")),
-    "square": Q(width=F("height")),
-}
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,15 @@ class Filters:
     taken_from: date | None = None
     taken_to: date | None = None
     tag: tuple[str, ...] = ()
-    """Names: a picture has all of these tags, as its page shows them."""
+    """Names or other names, read as ``tag:`` reads them: a picture has all of these tags, or some that imply them."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) not in ("", None, ()) for field in fields(self))
 
-    def of(self, images: QuerySet[Image]) -> QuerySet[Image]:
-        """Those that pass."""
-        chosen = _SHAPES.get(self.orientation, Q())
+    @property
+    def condition(self) -> Q:
+        """Of the images that pass."""
+        chosen = SHAPES.get(self.orientation, Q())
         if self.side is not None:
             chosen &= Q(width__gte=self.side, height__gte=self.side)
         if self.mp is not None:
@@ -61,13 +60,13 @@ class Filters:
             chosen &= Q(format=self.format)
         chosen &= _between("added_at", self.added_from, self.added_to)
         chosen &= _between("taken_at", self.taken_from, self.taken_to)
-        for name in self.tag:
-            chosen &= Q(pk__in=ImageTag.objects.filter(tag__name=name, shown=True).values("image"))
-        return images.filter(chosen)
+        if self.tag:
+            chosen &= compiled(And(tuple(map(Tagged, self.tag))), None)
+        return chosen
 
     def among(self, user: AbstractBaseUser | AnonymousUser) -> np.ndarray | None:
         """Sorted int64 ids of those that pass and that this user may see; None if nothing is asked: all."""
-        return ids_of(self.of(Image.objects.visible_to(user))) if self else None
+        return ids_of(Image.objects.visible_to(user).filter(self.condition)) if self else None
 
     def params(self) -> list[tuple[str, str]]:
         """As they stand in an address."""

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections, connection, transaction
 
-from gallery.models import Image
+from gallery.models import READY, Image
 from search import snapshots
 from search.current import current_engine
 from search.engines._base import Engine
@@ -35,6 +34,8 @@ takes more effort."""
 SNAPSHOT_LOCK = 7342
 """With a number for the engine: one writes each index at a time, and nobody waits for the slowest."""
 LOOK_SECONDS = 60
+_SOON = 0.01
+"""Seconds: who only looks at the index has gone by then, who brings it up to date has not."""
 
 
 class LiveIndex:
@@ -47,6 +48,8 @@ class LiveIndex:
         """Everything up to this place of the log is in the index."""
         self._loaded = 0
         """Position of the snapshot that the index began from."""
+        self.took = math.inf
+        """Seconds of the last search; whoever searches says it."""
         self._lock = threading.Lock()
         self._building: threading.Thread | None = None
         self._built, self._to_build = 0, 0
@@ -83,6 +86,17 @@ class LiveIndex:
                 raise EngineError(error)
         return index
 
+    def at_once(self, last: int) -> Index | None:
+        """The index if it has the log up to its place ``last``, and nothing else is to be done before it answers."""
+        if not self._lock.acquire(timeout=_SOON):
+            return None
+        try:
+            index = self.index
+            waits = index is None or index.wants_writing or time.monotonic() >= self._look_at
+            return None if waits or self.position != last else index
+        finally:
+            self._lock.release()
+
     def _progress(self) -> str:
         share = self._built / self._to_build if self._to_build else 0
         return f"{self.engine.label}: the index is being built, {share:.0%} done."
@@ -106,7 +120,7 @@ class LiveIndex:
     def _look_for_gaps(self, index: Index) -> None:
         """After an upgrade only the features of the new version count. Nothing is counted unless something is missing:
         there are features of another version, or the oldest picture, which comes last, has none."""
-        features, images = Feature.objects.filter(engine=self.engine.name), Image.objects.visible_to(AnonymousUser())
+        features, images = Feature.objects.filter(engine=self.engine.name), Image.objects.filter(READY)
         missing = any(features.filter(**{f"version__{side}": self.engine.version}).exists() for side in ("lt", "gt"))
         if not missing and (oldest := images.order_by("pk").first()):
             missing = not Feature.objects.of(self.engine).filter(image=oldest).exists()

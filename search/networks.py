@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from gallery.models import Image, ImageQuerySet
 from search.current import bound_role
 from search.encoders import get_network, kinds, loaded
-from search.encoders._base import Captioner, Classifier, Encoder, Network, TextEncoder
+from search.encoders._base import Captioner, Classifier, Encoder, Network, Reader, TextEncoder
 from search.engines import all_engines
 from search.engines._base import Engine
 from search.errors import WeightsMissing
@@ -32,8 +32,10 @@ there are half a million pictures."""
 BRINGS = {
     "clip": "Search in words, such as “a dog on the beach at sunset”, and pictures that mean the same.",
     "global_features": "“Looks like” by what is in a picture, not by its texture alone.",
-    "caption": "A sentence about every picture, which is found by its words.",
+    "caption": "A sentence about every picture, which also stands for it where it cannot be seen.",
     "places": "Tags that say where it is: beach, kitchen, street; indoors or outdoors.",
+    "ocr": "Words in pictures, on signs and pages: found also where they are misspelt, and marked in the picture.",
+    "watermark": "Whether words or a logo were laid over a picture that was found.",
     "labels": "Tags from a list of your own, through what CLIP has made.",
     KEYPOINTS: "Parts of pictures are found by a network instead of SIFT.",
 }
@@ -277,7 +279,8 @@ def _needed(role: Role) -> type[Network]:
         except WeightsMissing:
             continue
         return next(
-            (kind for kind in (Captioner, Classifier, TextEncoder, Encoder) if isinstance(network, kind)), Network
+            (kind for kind in (Captioner, Classifier, Reader, TextEncoder, Encoder) if isinstance(network, kind)),
+            Network,
         )
     return Network
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from gallery.pages import refuse, render_page
+from gallery.staff import admin_only
+from gallery.tasks import ring
 from search import networks, weights
 from search.errors import WeightsMissing
 from search.fetch import megabytes
@@ -22,33 +21,17 @@ from search.generations import begin, switch
 from search.models import Fetch, Generation
 from search.networks import duration
 from search.roles import Role, all_roles
-from search.tasks import fetch_weights, fill_networks, ring
+from search.tasks import fetch_weights, fill_networks
 from search.weights import State, weights_of
 
 GONE = "This is not so any more: somebody else has changed it. Look at the page again."
 MAX_NAME = 200
-
-
-View = Callable[..., HttpResponse]
-
-
-def staff_only(view: View) -> View:
-    """Visitors get the sign-in, members are told."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_staff:
-            return view(request, *args, **kwargs)
-        if request.user.is_authenticated or request.headers.get("HX-Request") == "true":
-            return refuse(request, "Only the staff of this gallery decide about its models.", 403)
-        return redirect_to_login(reverse("models"))
-
-    return guarded
+guarded = admin_only("Only admins of this gallery decide about its models.")
 
 
 # --- looking
 @require_safe
-@staff_only
+@guarded
 def models(request: HttpRequest) -> HttpResponse:
     """All roles; with ?role= htmx asks for what moves in one of them."""
     only = request.GET.get("role", "")
@@ -67,7 +50,7 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@guarded
 def model_switch(request: HttpRequest) -> HttpResponse:
     """What it would mean to let another network do this. Nothing happens yet."""
     role = all_roles().get(request.GET.get("role", ""))
@@ -105,7 +88,7 @@ def _plan(role: Role, name: str) -> dict[str, Any]:
 
 # --- weights
 @require_POST
-@staff_only
+@guarded
 def fetch_model(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("network", "")[:MAX_NAME]
     wanted = weights_of(name)
@@ -124,7 +107,7 @@ def fetch_model(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def cancel_fetch(request: HttpRequest) -> HttpResponse:
     """What has come is kept, so that fetching it again goes on from there."""
     name = request.POST.get("network", "") or request.GET.get("network", "")
@@ -140,7 +123,7 @@ def cancel_fetch(request: HttpRequest) -> HttpResponse:
 
 # --- generations
 @require_POST
-@staff_only
+@guarded
 def switch_model(request: HttpRequest) -> HttpResponse:
     role = all_roles().get(request.POST.get("role", ""))
     name = request.POST.get("network", "")[:MAX_NAME]
@@ -162,7 +145,7 @@ def switch_model(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def roll_back_model(request: HttpRequest, pk: int) -> HttpResponse:
     """To the generation ``pk``, which has answered before."""
     former = _generation(pk, Generation.State.FORMER)
@@ -181,7 +164,7 @@ def roll_back_model(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def stop_model(request: HttpRequest, pk: int) -> HttpResponse:
     beside = _generation(pk, Generation.State.BESIDE)
     if beside is None or not beside.stop():
@@ -192,7 +175,7 @@ def stop_model(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def go_on_model(request: HttpRequest, pk: int) -> HttpResponse:
     stopped = _generation(pk, Generation.State.STOPPED)
     if stopped is None or not stopped.go_on():
@@ -203,7 +186,7 @@ def go_on_model(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@guarded
 def try_model_again(request: HttpRequest, pk: int) -> HttpResponse:
     """With the pictures of which nothing could be made."""
     generation = Generation.objects.at_work().filter(pk=_id(pk)).first()

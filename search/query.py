@@ -9,6 +9,7 @@ import numpy as np
 
 from gallery.pictures import Picture
 from search.errors import QueryError
+from search.language.tree import Word
 from search.meaning import Meaning, parse_meaning
 
 MAX_COLOURS = 5
@@ -25,6 +26,8 @@ class Query:
     colours: tuple[Colour, ...] = ()
     text: str = ""
     """As somebody wrote it: see search/meaning.py. Beside a picture it says how the picture should be different."""
+    words: tuple[Word, ...] = ()
+    """To be looked up in what is said of pictures and written in them; see search/lexical.py. Not beside a picture."""
     words_weigh: float = 0.5
     """0..1: how much the text counts beside the picture."""
     among: np.ndarray | None = field(default=None, compare=False)
@@ -35,7 +38,8 @@ class Query:
         return parse_meaning(self.text)
 
     def __post_init__(self) -> None:
-        if self.picture is None and self.image_id is None and not self.colours and not self.meaning:
+        asked = self.picture is not None or self.image_id is not None or self.colours or self.meaning or self.words
+        if not asked:
             raise QueryError("Nothing was asked: give words, a picture or colours.")
 
 

@@ -8,18 +8,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection
 from huey import crontab
-from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
+from huey.contrib.djhuey import db_periodic_task, db_task
 
 from gallery.models import Image
-from search import weights
+from gallery.tasks import ring
+from search import ocr_words, weights
 from search.current import current_engines
+from search.datasets import tasks as datasets  # noqa: F401 - the queue only finds modules of this name in an app
 from search.errors import EngineError
 from search.fetch import Stopped
 from search.filling import fill
@@ -37,8 +37,8 @@ EXAMINE_SECONDS_BESIDE = 10
 FILL_SECONDS = 5
 """Then the thread rings again for itself, and what else waits in the queue has its turn."""
 FILL_LOCK = 7346
+OCR_WORDS_SECONDS = 20
 HOLD_SECONDS = 5
-MANY_BELLS = 100
 
 
 @db_periodic_task(crontab(minute="*"))
@@ -84,6 +84,19 @@ def _examine_seconds() -> float:
     return EXAMINE_SECONDS_BESIDE if new.exists() else EXAMINE_SECONDS
 
 
+@db_periodic_task(crontab(minute="*"))
+def read_ocr_words() -> None:
+    """Those of texts that came by the admin, an import or a merge; who writes many says so himself."""
+    if texts := ocr_words.sweep(OCR_WORDS_SECONDS):
+        logger.info("The words of %s texts were read", texts)
+
+
+@db_periodic_task(crontab(hour="4", minute="17"))
+def forget_ocr_words() -> None:
+    if words := ocr_words.forget_unused():
+        logger.info("%s words stand in no picture any more", words)
+
+
 # --- networks
 @db_periodic_task(crontab(minute="*"))
 def look_after_networks() -> None:
@@ -100,18 +113,6 @@ def look_after_networks() -> None:
 
 def is_incomplete(generation: Generation) -> bool:
     return generation.state == Generation.State.BESIDE or generation.missing().exists()
-
-
-def ring(bell: Any) -> None:
-    """Tell a worker, unless one was told already: bells that ring each other must not become more and more.
-
-    A database that is away costs nothing: the next minute rings again.
-    """
-    try:
-        if not any(isinstance(waiting, bell.task_class) for waiting in HUEY.pending(MANY_BELLS)):
-            bell()
-    except (DatabaseFailure, psycopg.Error) as error:  # the queue has a connection of its own, without Django
-        logger.warning("The bell could not be rung: %s", error)
 
 
 @db_task()

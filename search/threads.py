@@ -14,7 +14,8 @@ import numpy as np
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 FARTHEST = np.iinfo(np.int32).max
-_ROWS_WORTH_A_THREAD = 4096
+_ROWS_WORTH_A_THREAD = 32_768
+"""A hand-over costs as much processor time as the scan of some thousand rows."""
 
 Nearest = tuple[np.ndarray, np.ndarray]
 """Distances (m, k) int32 and rows (m, k) int64, nearest first, equal ones by row; nothing is (FARTHEST, -1)."""
@@ -24,7 +25,7 @@ def nearest_in_pieces(scan: Callable[[int, int], Nearest], rows: int, k: int) ->
     """The k nearest of range(rows), where scan(start, stop) answers for a part; every start is a multiple of 8."""
     pieces = max(1, min(CORES, rows // _ROWS_WORTH_A_THREAD))
     edges = [rows * i // pieces // 8 * 8 for i in range(pieces)] + [rows]
-    parts = list(pool().map(scan, edges, edges[1:]))
+    parts = [scan(0, rows)] if pieces == 1 else list(pool().map(scan, edges, edges[1:]))
     distances, found = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
     order = np.lexsort((found, distances), axis=1)[:, :k]
     return np.take_along_axis(distances, order, 1), np.take_along_axis(found, order, 1)

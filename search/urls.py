@@ -1,10 +1,11 @@
 from django.urls import path
 
-from search import duplicate_history_views, duplicate_views, evidence_views, views
+from search import duplicate_history_views, duplicate_views, evidence_views, feeds, saved_views, syntax_views, views
 
 urlpatterns = [
     path("", views.search, name="search"),
     path("colours/", views.colours, name="colours"),
+    path("syntax/", syntax_views.syntax, name="syntax"),
     path("like/<int:pk>/", views.like, name="like"),
     path("like/<int:pk>/match/<int:other>/", evidence_views.like_match, name="like_match"),
     path("like/<int:pk>/match/<int:other>/warped.webp", evidence_views.like_overlay),
@@ -14,6 +15,15 @@ urlpatterns = [
     path("q/<str:token>/delete/", views.delete_query, name="delete_query"),
     path("q/<str:token>/match/<int:pk>/", evidence_views.query_match, name="query_match"),
     path("q/<str:token>/match/<int:pk>/warped.webp", evidence_views.query_overlay),
+    path("feed.atom", feeds.feed, {"kind": "atom"}, name="feed_atom"),
+    path("feed.json", feeds.feed, {"kind": "json"}, name="feed_json"),
+    path("saved/", saved_views.saved, name="saved_searches"),
+    path("saved/<str:token>/feed.atom", feeds.saved_feed, {"kind": "atom"}, name="saved_atom"),
+    path("saved/<str:token>/feed.json", feeds.saved_feed, {"kind": "json"}, name="saved_json"),
+    path("saved/<str:token>/rename/", saved_views.rename_saved, name="rename_saved"),
+    path("saved/<str:token>/share/", saved_views.share_saved, name="share_saved"),
+    path("saved/<str:token>/delete/", saved_views.delete_saved, name="delete_saved"),
+    path("saved/<str:token>/restore/", saved_views.restore_saved, name="restore_saved"),
     path("duplicates/", duplicate_views.duplicates, name="duplicates"),
     path("duplicates/progress/", duplicate_views.duplicates_progress, name="duplicates_progress"),
     path("duplicates/same-bytes/", duplicate_views.duplicate_bytes, name="duplicate_bytes"),

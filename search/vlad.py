@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 
 import numpy as np
@@ -47,6 +48,11 @@ class Codebook:
     @property
     def dimension(self) -> int:
         return self.whitening.dimension
+
+    @cached_property
+    def of_nothing(self) -> np.ndarray:
+        """(dimension,) float32 of a picture without keypoints."""
+        return self.vectors([np.empty((0, DIMENSIONS), np.uint8)])[0]
 
     def vectors(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """(n, dimension) float32 of length 1 of n pictures, each (m, 128) uint8 descriptors."""

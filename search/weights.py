@@ -30,6 +30,7 @@ _LABELS = {
     "global_features": "Looks like",
     "caption": "Captions",
     "places": "Scenes",
+    "watermark": "Watermarks",
     KEYPOINTS: "Keypoints",
 }
 
@@ -86,6 +87,8 @@ class Weights:
             return State.UNKNOWN
         if not self.error:
             return State.READY
+        if getattr(self.network, "is_program", False):
+            return State.MISSING
         if not self.absent:
             return State.DAMAGED
         return State.PARTLY if self.come[0] else State.MISSING

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -165,3 +165,35 @@ class Classifier(Network):
     @abstractmethod
     def classify(self, pictures: Sequence[Picture]) -> np.ndarray:
         """(n, len(names)) float32 confidences 0..1."""
+
+
+class Seen(NamedTuple):
+    """A word as a Reader has seen it."""
+
+    text: str
+    confidence: float
+    """0..1"""
+    x: int
+    y: int
+    width: int
+    height: int
+    """Pixels of what it was given, from the upper left corner."""
+    line: tuple[int, ...]
+    """The same for the words of one line."""
+
+
+class Reader(Network):
+    """A program that reads the words in pictures."""
+
+    side: int
+    """Pixels: it wants to see so much of the longest side, and more does not help."""
+    is_program = True
+    """It is installed with the system; there is nothing to fetch."""
+
+    @abstractmethod
+    def read(self, grey: np.ndarray, scattered: bool) -> list[Seen]:
+        """All that may be a word in (h, w) uint8 grey levels, in reading order.
+
+        ``scattered``: words anywhere, as on signs; else pages of lines and columns. RuntimeError, with a sentence, if
+        the program died over this picture or did not end in time; WeightsMissing if it is not there any more.
+        """

@@ -131,13 +131,16 @@ class RestingNetwork(Network):
         return sum(kept.part.bytes for kept in list(self._parts.values()))
 
     def rest(self) -> None:
-        """A part that is being read is waited for."""
+        if self.let_go():
+            pytorch.give_back()
+
+    def let_go(self) -> bool:
+        """Of its parts; one that is being read is waited for. False if there was none."""
         had = False
         for name in list(self._reading):
             with self._lock_of(name):
                 had |= self._parts.pop(name, None) is not None
-        if had:
-            pytorch.give_back()
+        return had
 
     def seconds_left(self, idle: float) -> float:
         """Until it should rest."""
@@ -158,9 +161,8 @@ def _watch(network: RestingNetwork) -> None:
 def _send_to_rest() -> None:
     while awake := _still_awake():
         idle = _idle_seconds or float("inf")
-        for network in awake:
-            if network.seconds_left(idle) <= 0:
-                network.rest()
+        if any([network.let_go() for network in awake if network.seconds_left(idle) <= 0]):  # noqa: C419 (all of them)
+            pytorch.give_back()  # once: it looks at all that is in memory
         soonest = min(network.seconds_left(idle) for network in awake)
         _hurry.wait(min(max(soonest, 0.01), _LONGEST_WAIT))
         _hurry.clear()

@@ -21,9 +21,10 @@ import numpy as np
 from gallery.pictures import Picture
 from search.encoders import _batches, pytorch, weights
 from search.encoders._base import Classifier, WeightFile
-from search.encoders._halves import bytes_of, halve
+from search.encoders._halves import halve
 from search.encoders._pixels import Preparation
 from search.encoders._resting import RestingNetwork
+from search.encoders._timm import Backbone
 from search.errors import WeightsMissing
 
 KIND = "places"
@@ -185,16 +186,7 @@ class Places(RestingNetwork, Classifier):
         )
 
 
-class Part:
-    """A network in memory, on a device."""
-
-    def __init__(self, network: Any, device: Any) -> None:
-        self.network, self.device = network, device
-
-    @property
-    def bytes(self) -> int:
-        return bytes_of(self.network)
-
+class Part(Backbone):
     def see(self, pixels: Any) -> Any:
         """(n, categories + features): logits, and the last features before them."""
         features = self.network.forward_head(self.network.forward_features(pixels), pre_logits=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import re
 import threading
 from contextlib import contextmanager
@@ -42,6 +43,9 @@ def torch() -> Any:
     global _module
     with _lock:
         if _module is None:
+            # MKL keeps freed memory by thread, and its list of threads does not survive a fork: a child that calculates
+            # bfloat16 may look for its own place in it for ever (seen in mm_account_ptr_by_tid).
+            os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
             module = import_module("torch")
             module.set_num_threads(1)
             _offer_torchvision(module)

@@ -89,6 +89,8 @@ class Engine(ABC):
     of_network: ClassVar[bool] = False
     """Its features are made by a network, in batches of their own (search/filling.py), not while a picture comes
     in; see search/engines/_embedding.py."""
+    looks_at_few: ClassVar[bool] = False
+    """It compares only so many pictures closely: what is not to be answered takes the places of others."""
     seconds: ClassVar[float] = 3.0
     """Time budget of one search, from its beginning; an engine that needs longer becomes a notice."""
 

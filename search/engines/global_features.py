@@ -128,7 +128,7 @@ class GlobalFeatures(EmbeddingEngine):
 
     def probe_stored(self, feature: bytes) -> Probe:
         rows = self.rows([feature])
-        if self.by_vlad and (as_vectors(rows) @ self._codebook.vectors([_NO_KEYPOINTS])[0])[0] > _SAME:
+        if self.by_vlad and (as_vectors(rows) @ self._codebook.of_nothing)[0] > _SAME:
             return self._nothing()
         return Probe(rows, ("",), may_be_certain=False)
 
@@ -161,7 +161,6 @@ class GlobalFeatures(EmbeddingEngine):
         return f"more alike than {share} % of the gallery{how}, by {evidence['by']}"
 
 
-_NO_KEYPOINTS = np.empty((0, vlad.DIMENSIONS), np.uint8)
 _SAME = 0.999
 _SIFT = local_features.LocalFeatures()
 """By SIFT, whatever the setting says of the engine itself."""

@@ -54,10 +54,22 @@ class Reading:
     mirrored: bool = False
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How hard candidates are looked for, for each reading."""
+
+    voters: int
+    """Keypoints that vote, the strongest of each part."""
+    candidates: int
+    lists: int | None = None
+    """As KeypointIndex.nearest takes it."""
+
+
 class LocalFeatures(Engine):
     name = "local_features"
     label = "Contains or part of"
     weight = 2.0
+    looks_at_few = True
     kept = frozenset({RootSift.version, HardNet8.version})
     encoder: KeypointEncoder = SIFT
     """Others: see search/apps.py."""
@@ -110,14 +122,16 @@ class LocalFeatures(Engine):
         return [Reading(keypoints), Reading(keypoints.mirrored(self.encoder.mirror), mirrored=True)]
 
     def probe_stored(self, feature: bytes) -> Probe:
-        """A stored feature has no fine reading: the strips of an image page, which ask with it, show fewer of the parts
-        of a collage than an answer to its picture (search.retrieval.query_of)."""
+        """A quick look: no fine reading, fewer voters. Of 94 edits among 1,000 pictures it proves 92, one fewer than
+        with all voters, in half the time. What only a close look shows of images of the gallery is found in the
+        background (search/proven.py)."""
         return Probe(self.rows([feature]), ("",))
 
     def search(self, probe: Probe, index: KeypointIndex, k: int, among: np.ndarray | None = None) -> list[Hit]:
         found: dict[int, Alignment | None] = {}
+        effort = Effort(2 * MOST, _CANDIDATES) if probe.more else Effort(96, _CANDIDATES // 2, lists=8)
         for readings in self._stages(probe) if k > 0 and len(index) else ():
-            for image, alignment in _look(readings, index, among, probe.besides):
+            for image, alignment in _look(readings, index, among, probe.besides, effort):
                 if image not in found or _better(alignment, found[image]):
                     found[image] = alignment
             if any(alignment and _explains(alignment) for alignment in found.values()):
@@ -161,10 +175,10 @@ _PLACES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 
 def _look(
-    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None, besides: int | None
+    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None, besides: int | None, effort: Effort
 ) -> Iterator[tuple[int, Alignment | None]]:
     """Images with their alignments, the likeliest first. The query itself would explain everything: ``besides``."""
-    candidates = [one for one in _candidates(readings, index, among) if one[1] != besides]
+    candidates = [one for one in _candidates(readings, index, among, effort) if one[1] != besides]
     ids, rows = index.rows(np.unique(np.array([image for _, image, _ in candidates], np.int64)))
     stored = {image: unpack(row.tobytes()) for image, row in zip(ids.tolist(), rows, strict=True)}
     sure, misses = False, 0
@@ -181,24 +195,26 @@ def _look(
 
 
 def _candidates(
-    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None
+    readings: list[Reading], index: KeypointIndex, among: np.ndarray | None, effort: Effort
 ) -> list[tuple[float, int, int]]:
     """(votes, image, number of the reading), the most votes first."""
     from search.kernels import votes
 
-    descriptors = np.concatenate([reading.keypoints.descriptors for reading in readings])
+    voters = [reading.keypoints.descriptors[: effort.voters] for reading in readings]
+    descriptors = np.concatenate(voters)
     if not len(descriptors):
         return []
-    numbers, far = index.nearest(descriptors, _NEIGHBOURS, among)
+    numbers, far = index.nearest(descriptors, _NEIGHBOURS, among, effort.lists)
     # A neighbour counts by how much nearer it is than the last one, which is taken for unrelated.
     weights = 1 - far / np.maximum(1, np.where(numbers >= 0, far, 0).max(1, keepdims=True))
     found, start = [], 0
     for at, reading in enumerate(readings):
-        mine = slice(start, start + len(reading.keypoints))
-        ids, sums = votes(numbers[mine], weights[mine].astype(np.float32), reading.keypoints.places)
+        mine = slice(start, start + len(voters[at]))
+        places = reading.keypoints.places[: effort.voters]
+        ids, sums = votes(numbers[mine], weights[mine].astype(np.float32), places)
         found += [(float(v), int(image), at) for image, v in zip(ids, sums, strict=True)]
         start = mine.stop
-    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[: _CANDIDATES * len(readings)]
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))[: effort.candidates * len(readings)]
 
 
 def _better(one: Alignment | None, other: Alignment | None) -> bool:

@@ -95,7 +95,7 @@ class Codebook:
 
     def probes(self, queries: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         """The n nearest lists of each of (m, 128) float32: numbers (m, n) int64, -1 for none, squared distances."""
-        far, lists = self._nearest(queries, min(n, self.lists), _ASK_EFFORT)
+        far, lists = self._nearest(queries, min(n, self.lists), min(_ASK_EFFORT, 4 * n))
         return lists, far
 
     def _nearest(self, points: np.ndarray, k: int, effort: int) -> tuple[np.ndarray, np.ndarray]:

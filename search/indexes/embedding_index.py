@@ -24,7 +24,7 @@ import numpy as np
 from gallery.disk import flush_folder
 from search.indexes._base import IndexDamaged
 from search.indexes._forms import COSINE_STEPS, FORMS, UNIT
-from search.indexes.faiss_index import FaissIndex, _check, _Rows, _write
+from search.indexes.faiss_index import FaissIndex, _check, _Rows, _State, _write
 from search.threads import Nearest
 
 SIGNS, TURN = "signs.faiss", "turn.f32"
@@ -107,6 +107,8 @@ class EmbeddingIndex(FaissIndex):
         if not 1 <= dimension <= 4096:
             raise ValueError(f"the dimension of an embedding must be 1 to 4096, not {dimension}")
         self._exact_rows = exact_rows
+        self._sampled: tuple[_State, int, np.ndarray] | None = None
+        """Of which state, how many, and they."""
         super().__init__("cosine", 2 * dimension)
 
     def write(self, folder: Path) -> None:
@@ -118,11 +120,15 @@ class EmbeddingIndex(FaissIndex):
 
     def sample(self, most: int) -> np.ndarray:
         """(n, d) float32: vectors, evenly spread over the ids, the same ones while nothing changes."""
-        state = self._state
+        state, known = self._state, self._sampled
+        if known is not None and known[0] is state and known[1] == most:
+            return known[2]
         alive = np.flatnonzero(state.alive) if state.dead else np.arange(len(state.base.ids))
         chosen = _spread(len(alive) + len(state.delta.ids), most)
         base, delta = alive[chosen[chosen < len(alive)]], chosen[chosen >= len(alive)] - len(alive)
-        return _floats(np.concatenate([state.base.codes[base], state.delta.codes[delta]]))
+        sample = _floats(np.concatenate([state.base.codes[base], state.delta.codes[delta]]))
+        self._sampled = state, most, sample
+        return sample
 
     def _checked(self, rows: np.ndarray) -> np.ndarray:
         rows = super()._checked(rows)

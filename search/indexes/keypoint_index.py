@@ -51,6 +51,16 @@ _FORM = "keypoints 1"
 Segment = Points | Lists
 
 
+def _those_in(rising: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Which of the ids are in ``rising``, rising and each once. np.intersect1d looks at all that are there: 40 ms of
+    100,000, where a few are asked for."""
+    ids = np.unique(np.asarray(ids, np.int64))
+    if not len(rising):
+        return ids[:0]
+    at = np.minimum(np.searchsorted(rising, ids), len(rising) - 1)
+    return ids[rising[at] == ids]
+
+
 @dataclass(frozen=True)
 class _State:
     images: np.ndarray
@@ -83,11 +93,11 @@ class _State:
         return self.points >= GROWTH * self.learned_from and lists_for(self.points) > self.codebook.lists
 
     def without(self, gone: np.ndarray) -> _State:
-        gone = np.intersect1d(gone, self.images)
+        gone = _those_in(self.images, gone)
         if not len(gone):
             return self
-        dead = self.dead if self.base is None else np.union1d(self.dead, np.intersect1d(gone, self.base.images))
-        fresh = [s.without(gone) if len(np.intersect1d(gone, s.images, True)) else s for s in self.fresh]
+        dead = self.dead if self.base is None else np.union1d(self.dead, _those_in(self.base.images, gone))
+        fresh = [s.without(gone) if len(_those_in(s.images, gone)) else s for s in self.fresh]
         images = np.setdiff1d(self.images, gone, assume_unique=True)
         return replace(self, images=images, dead=dead, fresh=tuple(s for s in fresh if len(s.images)))
 
@@ -108,9 +118,11 @@ class _State:
             points = points.joined(segment.without(dead))  # type: ignore[arg-type]
         return points
 
-    def answer(self, queries: np.ndarray, k: int, among: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def answer(
+        self, queries: np.ndarray, k: int, among: np.ndarray | None, lists: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         ask = Ask(queries, k, among)
-        probes = self.codebook.probes(queries, PROBES) if self.codebook else None
+        probes = self.codebook.probes(queries, lists) if self.codebook else None
         for segment, dead in self.parts:
             if isinstance(segment, Points):
                 segment.scan(ask, dead)
@@ -176,13 +188,14 @@ class KeypointIndex(Index):
             self._state = self._state.without(np.asarray(ids, np.int64))
 
     def rows(self, ids: np.ndarray) -> Rows:
-        return self._fetch(np.intersect1d(ids, self._state.images))
+        return self._fetch(_those_in(self._state.images, ids))
 
     def nearest(
-        self, descriptors: np.ndarray, k: int, among: np.ndarray | None = None
+        self, descriptors: np.ndarray, k: int, among: np.ndarray | None = None, lists: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k points nearest to each of (n, 128) uint8 descriptors: numbers (n, k) int64, -1 for none, and squared
         distances (n, k) float32, nearest first. ``among``: sorted ids of the images whose points may be answered.
+        ``lists``: fewer than PROBES, to be quick.
 
         Distances are exact while nothing was learned, then those to the encoded points.
         """
@@ -195,7 +208,7 @@ class KeypointIndex(Index):
         if not len(queries) or not k or not state.points:
             return Ask(queries, k, among).answer()
         pieces = np.array_split(queries, threads.CORES if state.codebook else 1)
-        answers = threads.pool().map(lambda piece: state.answer(piece, k, among), pieces)
+        answers = threads.pool().map(lambda piece: state.answer(piece, k, among, lists or PROBES), pieces)
         numbers, distances = (np.concatenate(column) for column in zip(*answers, strict=True))
         return numbers, distances
 

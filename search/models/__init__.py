@@ -1,5 +1,6 @@
 """The tables of searching: features and their log, queries, duplicates and what was decided about them."""
 
+from search.models.collections import Collection, CollectionItem, CollectionQuerySet, CollectionWork
 from search.models.duplicates import (
     Dismissal,
     Examination,
@@ -13,11 +14,17 @@ from search.models.duplicates import (
 from search.models.features import Change, Feature, FeatureQuerySet, Snapshot, images_without, store_features
 from search.models.fetches import Fetch
 from search.models.generations import Generation, Unmade
+from search.models.ocr_words import OcrPosting, OcrWord
 from search.models.queries import QueryPicture, new_token, sweep_queries
 from search.models.resolutions import Dropped, Resolution
+from search.models.saved import SavedSearch
 
 __all__ = [
     "Change",
+    "Collection",
+    "CollectionItem",
+    "CollectionQuerySet",
+    "CollectionWork",
     "Dismissal",
     "Dropped",
     "Examination",
@@ -27,9 +34,12 @@ __all__ = [
     "Generation",
     "Group",
     "GroupMember",
+    "OcrPosting",
+    "OcrWord",
     "Pair",
     "QueryPicture",
     "Resolution",
+    "SavedSearch",
     "Sight",
     "Snapshot",
     "Unmade",

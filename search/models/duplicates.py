@@ -27,10 +27,14 @@ SHOWN = 12
 """Members of a group in a list of groups; the page of a group shows them all."""
 
 
+_THERE = {"trashed_at__isnull": True, "private": False}
+
+
 class PairQuerySet(models.QuerySet["Pair"]):
     def active(self) -> PairQuerySet:
-        """Those that count: nobody said "not a duplicate", and neither image is in the trash."""
-        return self.filter(dismissed=False, low__trashed_at__isnull=True, high__trashed_at__isnull=True)
+        """Those that count: nobody said "not a duplicate", and neither image is in the trash, or somebody's alone."""
+        here = {f"{side}__{name}": value for side in ("low", "high") for name, value in _THERE.items()}
+        return self.filter(dismissed=False, **here)
 
     def touching(self, images: Any) -> PairQuerySet:
         """With at least one of these images, or ids of images."""

@@ -19,7 +19,7 @@ from gallery.commands import GalleryCommand
 from gallery.models import Image, decode_limits
 from gallery.pictures import PictureError, decode
 from search.query import Query
-from search.retrieval import retrieve
+from search.retrieval import PATIENCE, retrieve
 from search.tasks import write_snapshots
 
 LIMIT = 50
@@ -67,6 +67,6 @@ def _answer(file: Path, names: dict[int, str], engines: list[str] | None) -> lis
         picture = decode(file, longest=1600, limits=decode_limits())
     except PictureError:
         return []
-    answer = retrieve(Query(picture=picture), AnonymousUser(), limit=LIMIT, engines=engines)
+    answer = retrieve(Query(picture=picture), AnonymousUser(), limit=LIMIT, engines=engines, patience=PATIENCE)
     matches = [found.match for found in answer.found + answer.weak]
     return [(names[match.image_id], match.certain) for match in matches if match.image_id in names]
