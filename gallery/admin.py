@@ -11,16 +11,35 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Tag, User
+from gallery.models import Caption, Image, ImageSource, ImageTag, OcrText, Tag, TagAlias, User
+from gallery.tags import hold_rules
 from gallery.words import WordError, tag_name
 
 admin.site.site_header = "Lookalike"
 admin.site.site_title = "Lookalike"
 admin.site.index_title = "Back office"
-admin.site.register(User, UserAdmin)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    """To look at, and to mend names. Who may what is said on the page Accounts: that one leaves the gallery an admin,
+    and knows what becomes of the pictures of those who go."""
+
+    list_filter = ("is_staff", "is_superuser", "is_active")
+    readonly_fields = ("is_active", "is_staff", "is_superuser", "last_login", "date_joined")
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password", "email")}),
+        ("Role", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
 
 
 class OnceFormSet(BaseInlineFormSet):
@@ -127,6 +146,9 @@ class ImageAdmin(admin.ModelAdmin):
         count = sum(image.restore() for image in images)
         messages.success(request, f"{count} pictures are back.")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
+        return super().get_queryset(request).exclude(pk__in=Image.objects.hidden_from(request.user).values("pk"))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # pictures come in through the import, which decodes and keeps them
 
@@ -137,14 +159,30 @@ class ImageAdmin(admin.ModelAdmin):
 class TagForm(forms.ModelForm):
     def clean_name(self) -> str:
         try:
-            return tag_name(self.cleaned_data["name"])
+            name = tag_name(self.cleaned_data["name"])
         except WordError as error:
             raise ValidationError(str(error)) from error
+        hold_rules()  # the admin saves in the same transaction
+        if alias := TagAlias.objects.filter(name=name).select_related("tag").first():
+            raise ValidationError(f"“{name}” is another name of “{alias.tag}”: take it away there first.")
+        return name
 
 
 @admin.register(Tag)
 class TagAdmin(admin.ModelAdmin):
     form = TagForm
-    list_display = ("name", "category")
+    list_display = ("name", "category", "rules")
     list_filter = ("category",)
     search_fields = ("name",)
+    readonly_fields = ("rules",)
+
+    @admin.display(description="other names, implications")
+    def rules(self, tag: Tag) -> SafeString | str:
+        return format_html('<a href="{}">Rename, merge, imply…</a>', reverse("tag", args=[tag.pk])) if tag.pk else ""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tag | None = None) -> tuple[str, ...]:
+        # A new name must leave the old one as another name: its page does that.
+        return ("rules", "name") if obj else ("rules",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tag | None = None) -> bool:
+        return False  # pictures, implications and merges hold on to it: merging is the way out, and can be undone

@@ -8,7 +8,7 @@ whatever the width of the window. The ratio reaches CSS through a class: ratios 
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 NARROWEST, WIDEST = 0.4, 3.2
 """Longer pictures are cut to this shape in the rows; the image page shows all of them."""
@@ -21,6 +21,7 @@ def ratio_step(width: int, height: int) -> int:
     return round(math.log(ratio) / STEP)
 
 
+@lru_cache(maxsize=10_000)
 def ratio_class(width: int, height: int) -> str:
     """ "r12" for a landscape, "rn12" for a portrait."""
     return f"r{ratio_step(width, height)}".replace("-", "n")

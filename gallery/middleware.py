@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -13,6 +14,8 @@ from django.template.loader import render_to_string
 
 from gallery.context import may_upload
 from gallery.formats import DecoderBusy
+from gallery.limits import TooMany, look_limit, take_as_visitor, take_what_is_sent
+from gallery.models import Role, role_of
 from gallery.originals import too_large
 from gallery.pages import refuse
 from gallery.pictures import PictureError
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 ROOM_FOR_FIELDS = 2**20
 """Bytes of a form beside its one file."""
+SCORES = re.compile("/collections/[^/]+/sample/")
+"""Takes a table of scores."""
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -52,10 +57,14 @@ def limit_uploads(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
             try:
                 files, most = _uploads_of(request)
             except (OperationalError, InterfaceError) as error:  # who asks is a question to the database
-                return _database_away(error)
+                return database_away(error)
             request.most_files = files  # type: ignore[attr-defined] # read by IncomingUploadHandler
             if most is not None and _length(request) > most:
                 return _too_much(request, files)
+            try:
+                _count(request)
+            except TooMany as error:
+                return too_many(request, error)
         return get_response(request)
 
     return middleware
@@ -67,7 +76,20 @@ def _uploads_of(request: HttpRequest) -> tuple[int, int | None]:
         return 1, settings.MAX_BYTES + ROOM_FOR_FIELDS
     if request.path_info == "/import/" and may_upload(request):
         return settings.DATA_UPLOAD_MAX_NUMBER_FILES, None
+    if SCORES.fullmatch(request.path_info) and role_of(request.user) >= Role.MEMBER:
+        return 1, settings.MAX_BYTES + ROOM_FOR_FIELDS
+    if request.path_info.startswith("/api/"):  # asks who it is and measures it before it reads: gallery/api_access.py
+        return 0, None
     return 0, settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _count(request: HttpRequest) -> None:
+    """What a visitor brings to search with, or into the gallery; the API counts for itself (gallery/api_access.py)."""
+    if request.path_info == "/search/":
+        take_as_visitor(request, look_limit())
+        take_what_is_sent(request)
+    elif request.path_info == "/import/" and may_upload(request):
+        take_what_is_sent(request)
 
 
 def _length(request: HttpRequest) -> int:
@@ -84,13 +106,24 @@ def _too_much(request: HttpRequest, files: int) -> HttpResponse:
         error, status = PictureError("forbidden", "Sign in to add pictures."), 403
     else:
         error, status = PictureError("too_large", "This address takes no files."), 413
+    return _said(request, str(error), error.code, status)
+
+
+def too_many(request: HttpRequest, error: TooMany) -> HttpResponse:
+    response = _said(request, str(error), "too_many", 429)
+    response["Retry-After"] = str(error.seconds)
+    return response
+
+
+def _said(request: HttpRequest, sentence: str, code: str, status: int) -> HttpResponse:
     if request.headers.get("Accept") == "application/json":
-        return JsonResponse({"detail": str(error), "code": error.code}, status=status)
-    return refuse(request, str(error), status)
+        return JsonResponse({"detail": sentence, "code": code}, status=status)
+    return refuse(request, sentence, status)
 
 
 class DatabaseAwayMiddleware:
-    """503 with Retry-After while the database does not answer, or every picture decoder is busy."""
+    """503 with Retry-After while the database does not answer, or every picture decoder is busy; 429 for visitors who
+    had enough for now."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -99,14 +132,16 @@ class DatabaseAwayMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, TooMany):
+            return too_many(request, error)
         if isinstance(error, DecoderBusy):
             return _in_a_moment(str(error))
         if isinstance(error, (OperationalError, InterfaceError)):
-            return _database_away(error)
+            return database_away(error)
         return None
 
 
-def _database_away(error: Exception) -> HttpResponse:
+def database_away(error: Exception) -> HttpResponse:
     logger.error("The database did not answer: %s", error)
     return _in_a_moment("The database of the gallery does not answer just now.")
 

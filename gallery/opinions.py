@@ -3,28 +3,46 @@
 A decision is about a tag of a picture, not about one row: all that suggest the tag get it, and so does whatever a
 network suggests later. A tag that a person has rejected is thereby not suggested again for this picture by anybody.
 A decision about a sentence is about all captions that say the same. Nobody's decision is overwritten unseen: who
-decides says what they saw (``seen``), and Overtaken says what it is now.
+decides says what they saw (``seen``), and Overtaken says what it is now. All are written down: gallery/history.py.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from django.core import signing
 from django.db import transaction
+from django.db.models import QuerySet
 
-from gallery.models import PERSON, Caption, Image, ImageTag, Opinion, Tag, Word
-from gallery.words import LONGEST_CAPTION, LONGEST_TAG, caption_text, tag_name
+from gallery import history
+from gallery.history import Overtaken, lock, record
+from gallery.models import PERSON, Caption, Edit, Image, ImageTag, Opinion, Tag, User
+from gallery.tags import tags_called
+from gallery.word_states import (
+    NO_WORD,
+    caption_state,
+    caption_things,
+    mark,
+    new_decision,
+    of_person,
+    opinion_of,
+    put_tags,
+    state_of,
+    tag_state,
+    text_rows,
+    text_state,
+)
+from gallery.words import LONGEST_CAPTION, LONGEST_TAG, MOST_TAGS, caption_text, tag_names
+
+__all__ = ["NO_WORD", "Change", "Overtaken", "Said", "mark", "opinion_of", "words_of"]
 
 UNDO_SECONDS = 24 * 3600
 _SALT = "gallery.opinions"
-NO_WORD = ""
-"""The state of a tag that the picture does not have; the text of a caption that nobody has written."""
+_SHOWN = 200
+"""Characters of a text in the picture that its history shows."""
 DONE = {
     Opinion.ACCEPTED.value: "accepted",
     Opinion.REJECTED.value: "rejected",
@@ -32,44 +50,30 @@ DONE = {
 }
 
 
-class Overtaken(Exception):
-    """Somebody has changed it since the reader saw it: a sentence that says so. Nothing was done."""
-
-
 @dataclass(frozen=True)
 class Change:
-    """Something that was done, and all that taking it back needs."""
+    """Something that was done at once, and all that taking it back needs."""
 
-    image_id: int
     sentence: str
-    decision: int
-    """The number that the rows got with it: any later decision gives them another."""
-    tag_id: int = 0
-    before: str = NO_WORD
-    after: str = NO_WORD
-    added: bool = False
-    """A row of the person came into being with it."""
-    text: str = NO_WORD
-    """The person's caption before, if there was one, and its state."""
-    text_state: str = ""
-    written: str = NO_WORD
-    """The mark of the person's caption after it."""
-    decided: str = NO_WORD
-    """The mark of the caption that was decided about: from state ``before`` to ``after``."""
+    edits: list[int]
+    tag_ids: list[int] = field(default_factory=list)
+
+    @property
+    def tag_id(self) -> int:
+        return self.tag_ids[0]
 
     @property
     def token(self) -> str:
         """Signed, for a hidden field."""
-        known = {name: value for name, value in asdict(self).items() if value and name != "sentence"}
-        return signing.dumps(known, salt=_SALT, compress=True)
+        return signing.dumps(self.edits, salt=_SALT)
 
     @classmethod
     def read(cls, token: str) -> Change:
         """Overtaken if it is too old or not ours."""
         try:
-            return cls(sentence="", **signing.loads(token, salt=_SALT, max_age=UNDO_SECONDS))
-        except (signing.BadSignature, TypeError) as error:
-            raise Overtaken("This can no longer be undone here; the buttons beside the words still can.") from error
+            return cls("", signing.loads(token, salt=_SALT, max_age=UNDO_SECONDS))
+        except signing.BadSignature as error:
+            raise Overtaken("This can no longer be undone here; the history of the picture still can.") from error
 
 
 @dataclass(frozen=True)
@@ -85,28 +89,7 @@ class Said:
     @property
     def seen(self) -> str:
         """What a reader of it knows: its state and its text, for a hidden field."""
-        return f"{_state_of(self.rows)} {mark(self.best.text)}"
-
-
-def mark(text: str) -> str:
-    """Stands for a text in a form, which turns its line breaks into others; "" for none."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else NO_WORD
-
-
-def opinion_of(words: Iterable[Word]) -> str:
-    """Of all rows of one tag of a picture."""
-    states = {word.state for word in words}
-    found = next((s for s in (Opinion.ACCEPTED, Opinion.REJECTED, Opinion.SUGGESTED) if s in states), NO_WORD)
-    return str(found)
-
-
-def _state_of(rows: Sequence[Word]) -> str:
-    """As readers see it: of rows that are shown, if any is."""
-    return opinion_of([row for row in rows if row.shown] or rows)
-
-
-def _new_decision() -> int:
-    return secrets.randbelow(2**31 - 1) + 1
+        return f"{state_of(self.rows)} {mark(self.best.text)}"
 
 
 # --- as they are shown
@@ -121,11 +104,18 @@ def words_of(image: Image) -> dict[str, Any]:
     written = next((text for text, same in captions.items() if same[0].is_of_person), NO_WORD)
     return {
         "tags": sorted(tags, key=_rank),
+        "implied": list(_implied(image, {row.tag_id for row in rows})),
         "captions": [Said(same) for same in captions.values()],
         "written": mark(written),
         "longest_caption": LONGEST_CAPTION,
-        "longest_tag": LONGEST_TAG,
+        "longest_tags": MOST_TAGS * (LONGEST_TAG + 2),
     }
+
+
+def _implied(image: Image, said: set[int]) -> QuerySet[Tag]:
+    """Tags that it has because others imply them."""
+    (have,) = Image.objects.filter(pk=image.pk).values_list("tag_ids", flat=True) or [[]]
+    return Tag.objects.filter(pk__in=set(have) - said)
 
 
 def _rank(rows: list[ImageTag]) -> tuple[bool, float]:
@@ -135,50 +125,69 @@ def _rank(rows: list[ImageTag]) -> tuple[bool, float]:
 
 
 # --- tags
-def add_tag(image: Image, written: str) -> Change | None:
-    """None if the picture has the tag already, by a person or by one who agreed. WordError."""
-    name = tag_name(written)
-    decision = _new_decision()
+def add_tag(image: Image, written: str, by: User | None = None) -> Change | None:
+    """One, or several with commas between them. None if people have said so already of all. WordError."""
+    names = tag_names(written)
+    added = []
     with transaction.atomic():
-        _lock(image)
-        tag, _ = Tag.objects.get_or_create(name=name)
-        now = opinion_of(image.image_tags.filter(tag=tag))
-        if now == Opinion.ACCEPTED:
-            return None
-        _, added = ImageTag.objects.get_or_create(image=image, tag=tag, origin=PERSON, generation=0)
-        image.image_tags.filter(tag=tag).update(state=Opinion.ACCEPTED, decision=decision)
-    return Change(image.pk, f"Tagged “{name}”.", decision, tag.pk, now, Opinion.ACCEPTED, added)
+        lock(image)
+        numbers = tags_called(names)
+        tags = Tag.objects.in_bulk(numbers.values())
+        for tag in (tags[pk] for pk in dict.fromkeys(numbers[name] for name in names)):
+            before = tag_state(image, tag.pk)
+            if before["state"] != Opinion.ACCEPTED:
+                put_tags({(image.pk, tag.pk): {"state": Opinion.ACCEPTED.value, "own": True}})
+                states = (before, tag_state(image, tag.pk))
+                added.append((tag, _record_tag(image, tag.pk, tag.name, states, by)))
+    if not added:
+        return None
+    sentence = f"Tagged {', '.join(f'“{tag}”' for tag, _ in added)}."
+    return Change(sentence, [edit.pk for _, edit in added], [tag.pk for tag, _ in added])
 
 
-def decide_tag(image: Image, tag_id: int, wanted: str, seen: str) -> Change | None:
+def _record_tag(image: Image, tag_id: int, name: str, states: tuple[Any, Any], by: User | None) -> Edit:
+    return record(image, Edit.Kind.TAG, [f"tag:{tag_id}"], states, about=name, by=by)
+
+
+def decide_tag(image: Image, tag_id: int, wanted: str, seen: str, by: User | None = None) -> Change | None:
     """Accept or reject; None if that is what it is already. Overtaken."""
-    decision = _new_decision()
     with transaction.atomic():
-        _lock(image)
+        lock(image)
         rows = list(image.image_tags.filter(tag_id=tag_id).select_related("tag"))
+        if not rows and wanted == Opinion.REJECTED and seen == NO_WORD:
+            return _reject_implied(image, tag_id, by)
         if not rows:
             raise Overtaken("This tag is not there any more.")
         if all(row.state == wanted for row in rows):
             return None
-        now = _state_of(rows)
+        now, name = state_of(rows), rows[0].tag.name
         if now != seen:
-            raise Overtaken(f"Meanwhile somebody has {DONE[now]} “{rows[0].tag}”. Look again, and decide again.")
-        image.image_tags.filter(tag_id=tag_id).update(state=wanted, decision=decision)
-    return Change(image.pk, f"“{rows[0].tag}” is {DONE[wanted]}.", decision, tag_id, now, wanted)
+            raise Overtaken(f"Meanwhile somebody has {DONE[now]} “{name}”. Look again, and decide again.")
+        before = tag_state(image, tag_id)
+        image.image_tags.filter(tag_id=tag_id).update(state=wanted, decision=new_decision())
+        edit = _record_tag(image, tag_id, name, (before, tag_state(image, tag_id)), by)
+    return Change(f"“{name}” is {DONE[wanted]}.", [edit.pk], [tag_id])
 
 
-def _undo_tag(image: Image, change: Change) -> None:
-    rows = image.image_tags.filter(tag_id=change.tag_id)
-    if opinion_of(rows) != change.after or not rows.filter(decision=change.decision).exists():
-        raise Overtaken("This tag was changed again since: nothing was undone.")
-    if change.added:
-        rows.filter(origin=PERSON, generation=0, decision=change.decision).delete()
-    rows.update(state=change.before or Opinion.SUGGESTED, decision=_new_decision())
+def _reject_implied(image: Image, tag_id: int, by: User | None) -> Change:
+    """A tag that the picture has because others imply it: a person's "no" keeps it away."""
+    tag = Tag.objects.filter(pk=tag_id).first()
+    if tag is None or not Image.objects.filter(pk=image.pk, tag_ids__contains=[tag_id]).exists():
+        raise Overtaken("This tag is not there any more.")
+    before = tag_state(image, tag_id)
+    put_tags({(image.pk, tag_id): {"state": Opinion.REJECTED.value, "own": True}})
+    edit = _record_tag(image, tag_id, tag.name, (before, tag_state(image, tag_id)), by)
+    return Change(f"“{tag}” is {DONE[Opinion.REJECTED]}.", [edit.pk], [tag_id])
 
 
 # --- captions
 def write_caption(
-    image: Image, written: str, seen: str, instead_of: int = 0, instead_seen: str = NO_WORD
+    image: Image,
+    written: str,
+    seen: str,
+    instead_of: int = 0,
+    instead_seen: str = NO_WORD,
+    by: User | None = None,
 ) -> Change | None:
     """A person's caption, new or edited; ``seen``: the mark of the person's caption that the writer saw, or "".
 
@@ -186,93 +195,126 @@ def write_caption(
     it says so already. WordError, Overtaken.
     """
     text = caption_text(written)
-    decision = _new_decision()
     with transaction.atomic():
-        _lock(image)
-        mine = _of_person(image)
+        lock(image)
+        mine = of_person(image)
         here = mine.text if mine and mine.state == Opinion.ACCEPTED else NO_WORD
         if here == text:
             return None
         if mark(here) != seen:
             now = f"written “{here}”" if here else "removed the caption"
             raise Overtaken(f"Meanwhile somebody has {now}. Your words are still in the field.")
-        before: dict[str, Any] = {"text": mine.text, "text_state": mine.state} if mine else {}
-        decided = _corrected(image, instead_of, text, instead_seen, decision)
-        values = {"text": text, "state": Opinion.ACCEPTED, "decision": decision}
-        Caption.objects.update_or_create(image=image, origin=PERSON, generation=0, defaults=values)
-    done = {"written": mark(text), "added": mine is None, **before, **decided}
-    return Change(image.pk, "The caption is saved.", decision, **done)
+        wrong = _wrong(image, instead_of, text, instead_seen)
+        values = {"text": text, "state": Opinion.ACCEPTED, "decision": new_decision()}
+
+        def write() -> None:
+            if wrong:
+                _decide_sentence(_machines(image), wrong, Opinion.REJECTED)
+            Caption.objects.update_or_create(image=image, origin=PERSON, generation=0, defaults=values)
+
+        edit = _record_caption(image, {"own": None} | _said(wrong), write, text, by)
+    return Change("The caption is saved.", [edit.pk])
 
 
-def _corrected(image: Image, caption_id: int, text: str, seen: str, decision: int) -> dict[str, str]:
-    """Reject all that says the same as this caption, unless that is the text; what of it belongs into the Change."""
-    machines = image.captions.exclude(origin=PERSON)
+def _wrong(image: Image, caption_id: int, text: str, seen: str) -> str:
+    """What the caption says that is corrected, unless that is the text. Overtaken."""
+    machines = _machines(image)
     wrong = machines.exclude(state=Opinion.REJECTED).exclude(text=text).filter(pk=caption_id).first()
     if not wrong:
-        return {}
+        return NO_WORD
     said = Said(list(machines.filter(text=wrong.text)))
-    before = _state_of(said.rows)
     if said.seen != seen:
-        raise Overtaken(f"Meanwhile somebody has {DONE[before]} “{wrong.text}”. Your words are still in the field.")
-    machines.filter(text=wrong.text).update(state=Opinion.REJECTED, decision=decision)
-    return {"decided": mark(wrong.text), "before": before, "after": Opinion.REJECTED}
+        done = DONE[state_of(said.rows)]
+        raise Overtaken(f"Meanwhile somebody has {done} “{wrong.text}”. Your words are still in the field.")
+    return str(wrong.text)
 
 
-def decide_caption(image: Image, caption_id: int, wanted: str, seen: str) -> Change | None:
+def _machines(image: Image) -> Any:
+    return image.captions.exclude(origin=PERSON)
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"said": {"text": text}} if text else {}
+
+
+def _decide_sentence(captions: Any, text: str, wanted: str) -> None:
+    captions.filter(text=text).update(state=wanted, decision=new_decision())
+
+
+def _record_caption(image: Image, like: dict[str, Any], write: Callable[[], None], about: str, by: User | None) -> Edit:
+    """Do it between two looks at the parts that ``like`` has."""
+    before = caption_state(image, like)
+    write()
+    states = before, caption_state(image, like)
+    return record(image, Edit.Kind.CAPTION, caption_things(before), states, about=about, by=by)
+
+
+def decide_caption(image: Image, caption_id: int, wanted: str, seen: str, by: User | None = None) -> Change | None:
     """Accept or reject what one says; ``seen``: Said.seen of it. None if that is what it is already. Overtaken."""
-    decision = _new_decision()
     with transaction.atomic():
-        _lock(image)
+        lock(image)
         caption = image.captions.filter(pk=caption_id).first()
         if caption is None:
             raise Overtaken("This caption is not there any more.")
         said = Said(list(image.captions.filter(text=caption.text)))
         if all(row.state == wanted for row in said.rows):
             return None
-        now = _state_of(said.rows)
         if said.seen != seen:
-            done = DONE[now] + " this caption" if seen.endswith(mark(caption.text)) else f"written “{caption.text}”"
+            meanwhile = DONE[state_of(said.rows)] + " this caption"
+            done = meanwhile if seen.endswith(mark(caption.text)) else f"written “{caption.text}”"
             raise Overtaken(f"Meanwhile somebody has {done}. Look again, and decide again.")
-        image.captions.filter(text=caption.text).update(state=wanted, decision=decision)
-    sentence = f"The caption is {'removed' if caption.is_of_person else DONE[wanted]}."
-    return Change(image.pk, sentence, decision, decided=mark(caption.text), before=now, after=wanted)
+        edit = _record_caption(
+            image,
+            _parts(said.rows),
+            lambda: _decide_sentence(image.captions, caption.text, wanted),
+            caption.text,
+            by,
+        )
+    return Change(f"The caption is {'removed' if caption.is_of_person else DONE[wanted]}.", [edit.pk])
 
 
-def _undo_caption(image: Image, change: Change) -> None:
-    changed = Overtaken("The caption was changed again since: nothing was undone.")
-    decided = list(image.captions.filter(decision=change.decision))
-    if change.written:
-        mine = next((row for row in decided if row.is_of_person), None)
-        if mine is None or (mark(mine.text), mine.state) != (change.written, Opinion.ACCEPTED):
-            raise changed
-        decided.remove(mine)
-        if change.added:
-            mine.delete()
-        else:
-            before = {"text": change.text, "state": change.text_state, "decision": _new_decision()}
-            image.captions.filter(pk=mine.pk).update(**before)
-    same = {row.text for row in decided if mark(row.text) == change.decided and row.state == change.after}
-    if not same and not change.written:
-        raise changed
-    rows = image.captions.filter(text__in=same, state=change.after)
-    rows = rows.exclude(origin=PERSON) if change.written else rows
-    rows.update(state=change.before, decision=_new_decision())
+def _parts(rows: Sequence[Caption]) -> dict[str, Any]:
+    """Who says a sentence: a person, networks, or both."""
+    own = {"own": None} if any(row.is_of_person for row in rows) else {}
+    return own | (_said(rows[0].text) if any(not row.is_of_person for row in rows) else {})
 
 
-def _of_person(image: Image) -> Caption | None:
-    return image.captions.filter(origin=PERSON, generation=0).first()
+# --- texts in the picture
+def decide_text(image: Image, text_id: int, wanted: str, seen: str, by: User | None = None) -> Change | None:
+    """Accept or reject a text found in the picture, and all that say the same; ``seen``: its state as it was shown.
 
-
-def undo(image: Image, change: Change) -> None:
-    """Overtaken if somebody has changed it since."""
+    None if that is what it is already. Overtaken.
+    """
     with transaction.atomic():
-        _lock(image)
-        if change.image_id != image.pk:
-            raise Overtaken("This was done to another picture.")
-        (_undo_tag if change.tag_id else _undo_caption)(image, change)
+        lock(image)
+        text = image.ocr_texts.filter(pk=text_id).first()
+        if text is None:
+            raise Overtaken("This text is not there any more: the picture was read again.")
+        of = mark(text.text)
+        rows = text_rows(image, of)
+        if all(row.state == wanted for row in rows):
+            return None
+        before = text_state(image, of)
+        if before["state"] != seen:
+            raise Overtaken(f"Meanwhile somebody has {DONE[before['state']]} this text. Look again, and decide again.")
+        image.ocr_texts.filter(pk__in=_ids(rows)).update(state=wanted, decision=new_decision())
+        states, about = (before, text_state(image, of)), text.text[:_SHOWN]
+        edit = record(image, Edit.Kind.TEXT, [f"text:{of}"], states, about=about, by=by)
+    return Change(f"The text in the picture is {DONE[wanted]}.", [edit.pk])
 
 
-def _lock(image: Image) -> None:
-    """One at a time, and before its words, as annotators do."""
-    if not Image.objects.select_for_update(no_key=True).filter(pk=image.pk).exists():
-        raise Overtaken("This picture is gone.")
+def _ids(rows: Iterable[Any]) -> list[int]:
+    return [row.pk for row in rows]
+
+
+def undo(image: Image, change: Change, by: User | None = None) -> None:
+    """All of it or nothing. Overtaken if somebody has changed it since."""
+    with transaction.atomic():
+        lock(image)
+        for edit in Edit.objects.filter(pk__in=change.edits).order_by("-pk"):
+            if edit.image_id != image.pk:
+                raise Overtaken("This was done to another picture.")
+            found = history.standing(edit)
+            if not found.is_as_left:
+                raise Overtaken(found.sentence)
+            history.take_back(edit, by)

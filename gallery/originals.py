@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.db import connection
 
-from gallery.disk import flush_folder
+from gallery.disk import flush_folder, make_folders
 from gallery.names import safe_name
 from gallery.pictures import EXTENSION, PictureError
 
@@ -30,12 +30,17 @@ BLOCK = 2**18
 class Incoming:
     """A file on its way in. Use it in a ``with``: what is not kept is removed."""
 
-    def __init__(self, name: str) -> None:
+    kind = "file"
+    """In the sentence about one that is too large."""
+
+    def __init__(self, name: str, most: int | None = None) -> None:
+        """``most``: bytes, if it may be larger or has to be smaller than a picture."""
         self.name = safe_name(name)
+        self.most = settings.MAX_BYTES if most is None else most
         self.bytes = 0
         self.path = _folder(".incoming") / uuid.uuid4().hex
         self._hash = hashlib.sha256()
-        self._file = open(self.path, "xb")  # noqa: SIM115 - closed by finish() or discard()
+        self._file: IO[bytes] = open(self.path, "xb")  # noqa: SIM115 - closed by finish() or discard()
 
     def __enter__(self) -> Incoming:
         return self
@@ -50,15 +55,26 @@ class Incoming:
     def write(self, block: bytes) -> None:
         """PictureError ("too_large") as soon as the limit is passed: the rest is never read."""
         self.bytes += len(block)
-        if self.bytes > settings.MAX_BYTES:
-            raise too_large()
+        if self.bytes > self.most:
+            raise self.too_large()
         self._hash.update(block)
         self._file.write(block)
+
+    def too_large(self) -> PictureError:
+        return too_large(self.most, self.kind)
 
     def fill(self, blocks: Iterable[bytes]) -> Incoming:
         for block in blocks:
             self.write(block)
         return self.finish()
+
+    def restart(self) -> None:
+        """What has come is of no use: begin with an empty file again."""
+        if self._file.closed:
+            self._file = open(self.path, "r+b")  # noqa: SIM115 - as above
+        self._file.seek(0)
+        self._file.truncate()
+        self.bytes, self._hash = 0, hashlib.sha256()
 
     def finish(self) -> Incoming:
         """All bytes are there: flush them to the disk."""
@@ -71,7 +87,7 @@ class Incoming:
     def keep(self, format: str) -> Path:
         """Give the file the name of its content. Two processes may do this for the same content at once."""
         target = path_of(self.sha256, format)
-        _make_folders(target.parent)
+        make_folders(target.parent)
         os.replace(self.path, target)
         flush_folder(target.parent)
         return target
@@ -96,9 +112,9 @@ class StorageError(PictureError):
         super().__init__("storage", f"The picture cannot be stored now: {error.strerror or error}.")
 
 
-def too_large() -> PictureError:
-    mib = settings.MAX_BYTES / 2**20
-    return PictureError("too_large", f"This file is larger than {mib:g} MiB, the most that is taken here.")
+def too_large(most: int | None = None, kind: str = "file") -> PictureError:
+    mib = (settings.MAX_BYTES if most is None else most) / 2**20
+    return PictureError("too_large", f"This {kind} is larger than {mib:g} MiB, the most that is taken here.")
 
 
 def path_of(sha256: str, format: str) -> Path:
@@ -135,14 +151,6 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _make_folders(folder: Path) -> None:
-    """mkdir -p that also flushes each parent in which a folder is new."""
-    missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for new in missing:
-        flush_folder(new.parent)
-
-
 class IncomingUploadHandler(FileUploadHandler):
     """Uploaded files of a form go straight to .incoming: hashed once, and cut off at the limit.
 
@@ -151,14 +159,16 @@ class IncomingUploadHandler(FileUploadHandler):
     """
 
     files = 0
+    incoming: Incoming | None = None
+    error: PictureError | None = None
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         self.files += 1
         if self.request and self.files > getattr(self.request, "most_files", 0):
             raise SkipFile
         super().new_file(*args, **kwargs)
-        self.incoming: Incoming | None = None
-        self.error: PictureError | None = None
+        self.incoming = None
+        self.error = None
         with self._noting_errors():
             self.incoming = Incoming(self.file_name or "")
 

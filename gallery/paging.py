@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, Expression, F, Func, Lookup, QuerySet, Value
+from django.db.models import BigIntegerField, DecimalField, Expression, F, Func, Lookup, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, Extract
 from django.db.models.lookups import GreaterThan, LessThan
 
 from gallery.models import Image, ImageQuerySet
@@ -26,14 +27,14 @@ class CursorError(Exception):
 
 @dataclass(frozen=True)
 class Order:
-    """A sort of the gallery: newest, oldest, largest, or random with a seed."""
+    """A sort of the gallery (a key of ORDERS); random has a seed."""
 
     sort: str = "newest"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.sort not in SORTS:
-            raise CursorError(f"There is no order {self.sort[:40]!r}; choose {', '.join(SORTS)}.")
+        if self.sort not in ORDERS:
+            raise CursorError(f"There is no order {self.sort[:40]!r}; choose {', '.join(ORDERS)}.")
 
     @property
     def query(self) -> str:
@@ -41,11 +42,11 @@ class Order:
         return f"sort=random&seed={self.seed}" if self.sort == "random" else f"sort={self.sort}"
 
     def cursor(self, image: Image) -> str:
-        return ".".join(str(getattr(image, key)) for key, _ in SORTS[self.sort])
+        return ".".join(str(getattr(image, key)) for key, _ in ORDERS[self.sort])
 
     def of(self, images: ImageQuerySet) -> QuerySet[Image]:
         """The images in this order, with the sort keys that ``cursor`` needs."""
-        return self._annotated(images).order_by(*(F(k).desc() if down else F(k).asc() for k, down in SORTS[self.sort]))
+        return self._annotated(images).order_by(*(F(k).desc() if down else F(k).asc() for k, down in ORDERS[self.sort]))
 
     def after(self, images: ImageQuerySet, cursor: str) -> QuerySet[Image]:
         return self.of(images).filter(self._beyond(cursor, forward=True))
@@ -54,9 +55,18 @@ class Order:
         """Nearest to the cursor first, that is in the opposite order."""
         return self.of(images).filter(self._beyond(cursor, forward=False)).reverse()
 
-    def page(self, images: ImageQuerySet, cursor: str, size: int) -> tuple[list[Image], str]:
-        """(images of the page, cursor of the next page or "")."""
-        rows = self._take(self.after(images, cursor) if cursor else self.of(images), size + 1)
+    def page(self, images: ImageQuerySet, cursor: str, size: int, walk: bool = True) -> tuple[list[Image], str]:
+        """(images of the page, cursor of the next page or "").
+
+        Without ``walk`` all images are found before they are sorted: slower where many fit, but never lost on the way
+        along an index through pictures that do not.
+        """
+        chosen = self.after(images, cursor) if cursor else self.of(images)
+        if not walk:
+            chosen = chosen.order_by(
+                *((F(k) + 0).desc() if down else (F(k) + 0).asc() for k, down in ORDERS[self.sort])
+            )
+        rows = self._take(chosen, size + 1)
         return rows[:size], self.cursor(rows[size - 1]) if len(rows) > size else ""
 
     def neighbours(self, images: ImageQuerySet, image: Image) -> tuple[Image | None, Image | None]:
@@ -68,10 +78,13 @@ class Order:
         return previous, following
 
     def _take(self, chosen: QuerySet[Image], count: int) -> list[Image]:
-        # Ids first: a shuffle looks at every picture, and their index is a fraction of the rows.
-        return list(self.of(Image.objects.filter(pk__in=chosen.values("pk")[:count])))
+        # Ids first: a shuffle looks at every picture, and their index is a fraction of the rows. No list says what the
+        # camera has said.
+        return list(self.of(Image.objects.defer("exif").filter(pk__in=chosen.values("pk")[:count])))
 
     def _annotated(self, images: ImageQuerySet) -> ImageQuerySet:
+        if self.sort in _TAKEN:
+            return images.annotate(moment=_moment(_TAKEN[self.sort]))
         if self.sort != "random":
             return images
         # A keyed hash of the id is a shuffle that needs no memory of who has seen what. hashint8extended is what
@@ -80,7 +93,7 @@ class Order:
         return images.annotate(shuffle=shuffle)
 
     def _beyond(self, cursor: str, forward: bool) -> Lookup:
-        keys = SORTS[self.sort]
+        keys = ORDERS[self.sort]
         values = self._parse(cursor, len(keys))
         # A comparison of whole rows: PostgreSQL starts in the middle of the index even among equal first keys.
         down = keys[0][1]
@@ -100,13 +113,30 @@ def _row(parts: Iterable[Expression | F]) -> Func:
     return Func(*parts, function="ROW", output_field=BigIntegerField())
 
 
-SORTS: dict[str, tuple[tuple[str, bool], ...]] = {
+ORDERS: dict[str, tuple[tuple[str, bool], ...]] = {
     "newest": (("id", True),),
     "oldest": (("id", False),),
     "largest": (("pixels", True), ("id", True)),
     "random": (("shuffle", False), ("id", False)),
+    "smallest": (("pixels", False), ("id", False)),
+    "widest": (("width", True), ("id", True)),
+    "tallest": (("height", True), ("id", True)),
+    "heaviest": (("bytes", True), ("id", True)),
+    "lightest": (("bytes", False), ("id", False)),
+    "taken": (("moment", True), ("id", True)),
+    "earliest": (("moment", False), ("id", False)),
 }
 """{sort: ((key, descending), ...)}; all in one direction, the last key unique. Ids follow the order of arrival."""
+SORTS = ("newest", "oldest", "largest", "random")
+"""Those that the page of all pictures offers; the others must be asked for."""
+_TAKEN = {"taken": -BIGINT, "earliest": BIGINT}
+"""What stands for a day that is not known: such pictures come last."""
+
+
+def _moment(unknown: int) -> Coalesce:
+    """When it was taken, in microseconds since 1970."""
+    seconds = Extract("taken_at", "epoch", output_field=DecimalField())
+    return Coalesce(Cast(seconds * 1_000_000, BigIntegerField()), Value(unknown, BigIntegerField()))
 
 
 def order_from(params: Any, draw: Callable[[], int] = lambda: secrets.randbelow(10**6)) -> Order:

@@ -1,11 +1,15 @@
-"""Sized copies of a picture: WebP, without any metadata, under a public folder that the web server mounts."""
+"""Sized copies of a picture: WebP, without any metadata, under a public folder that the web server mounts.
+
+Those of private pictures lie in a folder of their own, which no server mounts: a view asks who wants to see them.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from PIL import Image as PillowImage
@@ -16,14 +20,16 @@ LONGEST = (360, 720, 1600)
 """Pixels of the longest side: a row of thumbnails, the same on a dense screen, the image page."""
 QUALITY = 80
 PLACEHOLDER = 16
+PRIVATE_URL = "/private/"
+"""Served by gallery.views.private_rendition."""
 
 
-@dataclass(frozen=True)
-class Rendition:
+class Rendition(NamedTuple):
     sha256: str
     longest: int
     width: int
     height: int
+    private: bool = False
 
     @property
     def _tail(self) -> str:
@@ -31,33 +37,44 @@ class Rendition:
 
     @property
     def url(self) -> str:
-        return settings.RENDITION_URL + self._tail
+        return (PRIVATE_URL if self.private else settings.RENDITION_URL) + self._tail
 
     @property
     def path(self) -> Path:
-        return root() / self._tail
+        return (private_root() if self.private else root()) / self._tail
 
 
 def root() -> Path:
     return settings.MEDIA_ROOT / "renditions"
 
 
-def rendition_sizes(sha256: str, width: int, height: int) -> list[Rendition]:
+def private_root() -> Path:
+    """Never under a public mount."""
+    return settings.MEDIA_ROOT / "private"
+
+
+def rendition_sizes(sha256: str, width: int, height: int, private: bool = False) -> list[Rendition]:
     """The renditions of a picture of this size in pixels, smallest first. Nothing is ever enlarged."""
+    return [Rendition(sha256, *sizes, private) for sizes in _sizes(width, height)]
+
+
+@lru_cache(maxsize=10_000)
+def _sizes(width: int, height: int) -> tuple[tuple[int, int, int], ...]:
+    """((longest, width, height), ...). Cameras know few sizes, and a page asks for a hundred."""
     made = []
     for longest in LONGEST:
         scale = min(1.0, longest / max(width, height))
-        made.append(Rendition(sha256, longest, max(1, round(width * scale)), max(1, round(height * scale))))
+        made.append((longest, max(1, round(width * scale)), max(1, round(height * scale))))
         if scale == 1.0:
             break
-    return made
+    return tuple(made)
 
 
-def make(sha256: str, picture: Picture) -> None:
+def make(sha256: str, picture: Picture, private: bool = False) -> None:
     """Write all renditions. ``picture`` must have been decoded at max(LONGEST) or more."""
     image = picture.pil()
     # From the largest to the smallest: each is made from the one before, which costs a fraction.
-    for rendition in reversed(rendition_sizes(sha256, picture.width, picture.height)):
+    for rendition in reversed(rendition_sizes(sha256, picture.width, picture.height, private)):
         if image.size != (rendition.width, rendition.height):
             image = image.resize((rendition.width, rendition.height), PillowImage.Resampling.LANCZOS, reducing_gap=2)
         _write(rendition.path, webp(image))
@@ -77,8 +94,32 @@ def placeholder(picture: Picture) -> bytes:
 
 
 def remove_renditions(sha256: str) -> None:
-    for longest in LONGEST:
-        Rendition(sha256, longest, 0, 0).path.unlink(missing_ok=True)
+    for rendition in (*_all(sha256, private=False), *_all(sha256, private=True)):
+        rendition.path.unlink(missing_ok=True)
+
+
+def settle(sha256: str, private: bool) -> None:
+    """Move what lies on the wrong side: out of the public mount, or back to it. OSError leaves it for the sweep.
+
+    What a browser or a proxy has kept of a public rendition nobody can take back.
+    """
+    for here, there in zip(_all(sha256, not private), _all(sha256, private), strict=True):
+        if here.path.exists():
+            there.path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(here.path, there.path)
+
+
+def is_settled(sha256: str, private: bool) -> bool:
+    return not any(rendition.path.exists() for rendition in _all(sha256, not private))
+
+
+def is_there(sha256: str) -> bool:
+    """Some rendition lies in one of the two folders."""
+    return any(each.path.exists() for private in (False, True) for each in _all(sha256, private))
+
+
+def _all(sha256: str, private: bool) -> list[Rendition]:
+    return [Rendition(sha256, longest, 0, 0, private) for longest in LONGEST]
 
 
 def _write(path: Path, data: bytes) -> None:

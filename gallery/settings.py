@@ -10,9 +10,13 @@ from gallery.environment import (
     env_bool,
     env_choice,
     env_folders,
+    env_hosts,
     env_int,
     env_list,
     env_text,
+    mail_through,
+    memory_bytes,
+    oidc_at,
     postgresql_at,
     secret_from,
 )
@@ -34,6 +38,29 @@ MAX_DECODE_SECONDS = env_int("LOOKALIKE_MAX_DECODE_SECONDS", 10)
 UPLOADS = env_choice("LOOKALIKE_UPLOADS", "members", ("members", "anyone"))
 WATCH = env_folders("LOOKALIKE_WATCH")
 
+# --- who may look, and how much a visitor may ask for
+ACCESS = env_choice("LOOKALIKE_ACCESS", "public", ("public", "members", "invite"))
+PROXIES = env_int("LOOKALIKE_PROXIES", 0, at_least=0)
+SEARCHES_PER_MINUTE = env_int("LOOKALIKE_SEARCHES_PER_MINUTE", 60, at_least=0)
+UPLOADS_PER_HOUR = env_int("LOOKALIKE_UPLOADS_PER_HOUR", 300, at_least=0)
+MEGABYTES_PER_HOUR = env_int("LOOKALIKE_MEGABYTES_PER_HOUR", 1000, at_least=0)
+
+# --- mail, for those who have forgotten their passwords
+EMAIL = env_text("LOOKALIKE_EMAIL")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_text("LOOKALIKE_FROM")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL else 'dummy'}.EmailBackend"
+globals().update(mail_through(EMAIL, DEFAULT_FROM_EMAIL))
+
+# --- what is fetched from other servers
+# Who fetches the picture of an address that is searched with: search asks for it by this name only.
+FETCH_PICTURE = "ingestion.by_url.picture_at"
+FETCH_HOSTS = env_list("LOOKALIKE_FETCH_HOSTS", "")
+CONTACT = env_text("LOOKALIKE_CONTACT")
+REDDIT_ID = env_text("LOOKALIKE_REDDIT_ID")
+REDDIT_SECRET = env_text("LOOKALIKE_REDDIT_SECRET")
+IMGUR_ID = env_text("LOOKALIKE_IMGUR_ID")
+FLICKR_KEY = env_text("LOOKALIKE_FLICKR_KEY")
+
 # --- how pictures are compared
 KEYPOINTS = env_choice("LOOKALIKE_KEYPOINTS", "sift", ("sift", "hardnet8"))
 
@@ -43,9 +70,20 @@ NETWORKS = {
     "global_features": [env_text("LOOKALIKE_GLOBAL_FEATURES", "beit:beit_base_patch16_224.in22k_ft_in22k"), "vlad:64"],
     "caption": [f"blip:{env_text('LOOKALIKE_CAPTION', 'Salesforce/blip-image-captioning-base')}"],
     "places": [f"places:{env_text('LOOKALIKE_PLACES', 'resnet50')}"],
+    "watermark": [f"watermark:{env_text('LOOKALIKE_WATERMARK', 'small')}"],
+    "ocr": [f"tesseract:{env_text('LOOKALIKE_OCR', 'eng')}"],
 }
 DEVICE = env_choice("LOOKALIKE_DEVICE", "auto", ("auto", "cpu", "cuda"))
 IDLE_MINUTES = env_int("LOOKALIKE_IDLE_MINUTES", 10)
+
+# --- how words are searched
+# Text search configurations that every PostgreSQL from 15 on has.
+TEXT_LANGUAGES = (
+    "simple arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian "
+    "indonesian irish italian lithuanian nepali norwegian portuguese romanian russian serbian spanish swedish tamil "
+    "turkish yiddish"
+)
+LANGUAGE = env_choice("LOOKALIKE_LANGUAGE", "english", tuple(TEXT_LANGUAGES.split()))
 
 # --- what is shown
 TITLE = env_text("LOOKALIKE_TITLE", "Lookalike")
@@ -57,15 +95,21 @@ TRASH_DAYS = env_int("LOOKALIKE_TRASH_DAYS", 30)
 # --- how much of the machine
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORKERS = env_int("LOOKALIKE_WORKERS", max(1, CORES))
-# More threads than this only wait for each other: 2 cores served 110 pages a second with 2, 89 with 4, 58 with 8. Fewer
-# would let a few slow uploads hold up everybody.
-WEB_THREADS = env_int("LOOKALIKE_WEB_THREADS", max(4, 2 * CORES))
+# Python uses one core a process. Each has indexes, decoders and networks of its own: so much memory, and no core more.
+WEB_PROCESSES = env_int("LOOKALIKE_WEB_PROCESSES", max(1, min(CORES, 4, memory_bytes() // (4 * 2**30))))
+# More threads than this only wait for each other. Who sends or reads slowly holds none of them: gallery/admission.py.
+WEB_THREADS = env_int("LOOKALIKE_WEB_THREADS", max(2, CORES // WEB_PROCESSES))
+# Addresses that ask the engines: they have threads of their own, so that pages are served beside a flood of searches.
+COSTLY = (
+    "/search/(?:$|colours/|url/|like/|strips/|q/|feed|saved/[^/]+/feed)|/api/search|/api/images/[0-9]+/similar"
+    "|/api/saved/[^/]+/results"
+)
 
 # --- Django
 DEBUG = env_bool("LOOKALIKE_DEBUG", False)
 SECRET_KEY = env_text("LOOKALIKE_SECRET_KEY") or secret_from(VAR / "secret_key")
 HOSTS_ARE_NAMED = bool(env_text("LOOKALIKE_HOSTS"))
-ALLOWED_HOSTS = env_list("LOOKALIKE_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = env_hosts("LOOKALIKE_HOSTS", "localhost,127.0.0.1,[::1]", mails=bool(EMAIL))
 HTTPS = env_bool("LOOKALIKE_HTTPS", False)
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -84,7 +128,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "browse"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "gallery.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -108,6 +152,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "gallery.access.AccessMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -129,7 +174,26 @@ TEMPLATES = [
             ],
         },
     },
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"environment": "gallery.jinja.environment"},
+    },
 ]
+
+# --- signing in elsewhere: gallery/sso.py
+OIDC_ID = env_text("LOOKALIKE_OIDC_ID")
+OIDC_SECRET = env_text("LOOKALIKE_OIDC_SECRET")
+OIDC_URL = oidc_at(env_text("LOOKALIKE_OIDC_URL"), OIDC_ID, OIDC_SECRET)
+OIDC_NAME = env_text("LOOKALIKE_OIDC_NAME", "single sign-on")
+OIDC_APPROVED = env_bool("LOOKALIKE_OIDC_APPROVED", False)
+if OIDC_URL:
+    INSTALLED_APPS += ["allauth", "allauth.account", "allauth.socialaccount"]
+    INSTALLED_APPS += ["allauth.socialaccount.providers.openid_connect"]
+    MIDDLEWARE += ["allauth.account.middleware.AccountMiddleware"]
+    SOCIALACCOUNT_ADAPTER = "gallery.sso.Adapter"
+    SOCIALACCOUNT_EMAIL_VERIFICATION = ACCOUNT_EMAIL_VERIFICATION = "none"
+    SOCIALACCOUNT_STORE_TOKENS = False
 
 # --- one database, the only truth
 DATABASES: dict[str, Any]
@@ -176,6 +240,7 @@ STORAGES = {
 RENDITION_URL = "/r/"
 FILE_UPLOAD_HANDLERS = ["gallery.originals.IncomingUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100  # the boxes of a selection (gallery.bulk.MOST), and what else its form holds
 
 # --- safety
 CONTENT_SECURITY_POLICY = {
@@ -189,6 +254,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "DENY"
+CSRF_COOKIE_HTTPONLY = True  # scripts of ours read the token in the page
 SECURE_REFERRER_POLICY = "same-origin"
 AUTH_USER_MODEL = "gallery.User"
 AUTH_PASSWORD_VALIDATORS = [

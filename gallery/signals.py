@@ -3,6 +3,9 @@ from django.dispatch import Signal
 image_incomplete = Signal()
 """Sent with ``image``: it needs renditions, features or annotations again. Whoever makes them listens."""
 
+image_hidden = Signal()
+"""Sent with ``image`` inside the transaction that makes it private. Whoever shows it among others to all removes it."""
+
 image_trashed = Signal()
 """Sent with ``image`` inside the transaction that hides it. Whoever keeps something to find it by removes that."""
 

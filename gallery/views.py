@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth import login
 from django.db import connection
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
@@ -15,19 +15,27 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from gallery import justified, originals, renditions
 from gallery.forms import WelcomeForm
-from gallery.models import Image
+from gallery.history import Overtaken
+from gallery.models import Image, Role, User, role_of
 from gallery.names import safe_name
 from gallery.opinions import words_of
 from gallery.pages import refuse, render_page
 from gallery.paging import SORTS, CursorError, Order, order_from
 from gallery.pictures import MIME
+from gallery.sharing import SharingError, share
 from gallery.signals import ready_asked
+from gallery.staff import member_only
 from gallery.welcome import gallery_is_claimed, token_is_good
+
+SIGN_IN = "Sign in first."
+NOT_YOURS = "Only who has brought a picture alone may do that, or a moderator if everybody sees it."
+NO_THUMBNAIL = "There is no such thumbnail."
 
 
 @require_safe
@@ -43,7 +51,8 @@ def browse(request: HttpRequest) -> HttpResponse:
         return refuse(request, str(error))
     context: dict[str, Any] = {"images": page, "order": order, "after": after, "sorts": SORTS}
     if not page:
-        context["preparing"] = Image.objects.filter(state=Image.State.NEW, trashed_at=None).count()
+        new = Image.objects.filter(state=Image.State.NEW, trashed_at=None)
+        context["preparing"] = new.exclude(pk__in=new.hidden_from(request.user)).count()
         context["claimed"] = gallery_is_claimed()
     return render_page(request, "gallery/browse.html", "gallery/_rows.html", context)
 
@@ -58,6 +67,7 @@ def image_page(request: HttpRequest, pk: int) -> HttpResponse:
         return refuse(request, str(error))
     visible = image.trashed_at is None and image.state == Image.State.READY
     previous, following = order.neighbours(images, image) if visible else (None, None)
+    may_change = image.may_change(request.user)
     context = {
         "image": image,
         "order": order,
@@ -65,11 +75,16 @@ def image_page(request: HttpRequest, pk: int) -> HttpResponse:
         "next": following,
         "place": place_of(order, previous),
         "trash_days": settings.TRASH_DAYS,
+        "may_change": may_change,
+        "is_owned": may_change and image.owners.exists(),
         "sources": image.sources.visible_to(request.user),
         "ocr_texts": image.ocr_texts.filter(shown=True),
         **words_of(image),
     }
-    return render(request, "gallery/image.html", context)
+    response = render(request, "gallery/image.html", context)
+    if image.private:
+        patch_cache_control(response, private=True, no_store=True)
+    return response
 
 
 def place_of(order: Order, previous: Image | None) -> str:
@@ -79,11 +94,10 @@ def place_of(order: Order, previous: Image | None) -> str:
 
 
 def find_image(request: HttpRequest, pk: int) -> Image:
-    """The image, or 404. Staff also see what is in the trash or still being prepared."""
+    """The image, or 404. Owners and staff also see what is in the trash or still being prepared."""
     if pk > 2**63 - 1:
         raise Http404("There is no such picture.")
-    images = Image.objects.all() if request.user.is_staff else Image.objects.visible_to(request.user)
-    return get_object_or_404(images, pk=pk)
+    return get_object_or_404(Image.objects.reachable_by(request.user), pk=pk)
 
 
 @require_safe
@@ -99,13 +113,17 @@ def original(request: HttpRequest, pk: int) -> HttpResponseBase:
     response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(safe_name(image.name))}"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
+    if image.private:
+        patch_cache_control(response, private=True, no_store=True)
     return response
 
 
 @require_POST
-@staff_member_required(login_url="login", redirect_field_name=None)
+@member_only(SIGN_IN)
 def trash(request: HttpRequest, pk: int) -> HttpResponse:
-    image = get_object_or_404(Image, pk=pk)
+    image = find_image(request, pk)
+    if not image.may_change(request.user):
+        return refuse(request, NOT_YOURS, 403)
     place = _place(request, image)
     if image.trash():
         messages.success(
@@ -124,12 +142,38 @@ def _place(request: HttpRequest, image: Image) -> str:
 
 
 @require_POST
-@staff_member_required(login_url="login", redirect_field_name=None)
+@member_only(SIGN_IN)
 def restore(request: HttpRequest, pk: int) -> HttpResponse:
-    image = get_object_or_404(Image, pk=pk)
+    image = find_image(request, pk)
+    if not image.may_change(request.user):
+        return refuse(request, NOT_YOURS, 403)
     if image.restore():
         messages.success(request, f"{image.name} is back. Its thumbnails are being made again.")
     return redirect(image)
+
+
+@require_POST
+@member_only(SIGN_IN)
+def share_image(request: HttpRequest, pk: int) -> HttpResponse:
+    """``private``: "1" for its owners only, "0" for everybody."""
+    image, private = find_image(request, pk), request.POST.get("private") == "1"
+    try:
+        done = share(image, private, cast(User, request.user))
+    except (SharingError, Overtaken) as error:
+        return refuse(request, str(error), 403 if isinstance(error, SharingError) else 409)
+    image = Image.objects.get(pk=pk)
+    still = Image.objects.reachable_by(request.user).filter(pk=pk).exists()
+    if request.htmx and still:  # type: ignore[attr-defined]
+        context = {"image": image, "may_change": image.may_change(request.user), "is_owned": True, "shared": done}
+        return render(request, "gallery/_sharing.html", context)
+    if done:
+        messages.success(
+            request, f"{image.name} is only for its owners now." if private else f"{image.name} is for everybody now."
+        )
+    target = image.get_absolute_url() if still else reverse("browse")
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(status=204, headers={"HX-Redirect": target})
+    return redirect(target)
 
 
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
@@ -153,13 +197,32 @@ def justified_css(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@cache_control(public=True, max_age=31_536_000, immutable=True)
 def rendition(request: HttpRequest, path: str) -> FileResponse:
+    """In a public gallery the web server has them; where members only may look, each of them is asked for here."""
+    if settings.ACCESS == "public":
+        return _rendition(renditions.root(), path, public=True, max_age=31_536_000, immutable=True)
+    if role_of(request.user) == Role.ANONYMOUS:
+        raise Http404(NO_THUMBNAIL)
+    return _rendition(renditions.root(), path, private=True, max_age=86_400)
+
+
+@require_safe
+def private_rendition(request: HttpRequest, path: str) -> FileResponse:
+    """Of a picture that only its owners see. A browser keeps it for five minutes: it may be gone by then."""
+    sha256 = path.rpartition("/")[2].partition("-")[0]
+    if not Image.objects.reachable_by(request.user).filter(sha256=sha256, private=True).exists():
+        raise Http404(NO_THUMBNAIL)
+    return _rendition(renditions.private_root(), path, private=True, max_age=300)
+
+
+def _rendition(root: Path, path: str, **cache: Any) -> FileResponse:
     try:
-        file = (renditions.root() / path).open("rb")  # the pattern of the address leaves no room for ".."
+        file = (root / path).open("rb")  # the pattern of the address leaves no room for ".."
     except OSError as error:
-        raise Http404("There is no such thumbnail.") from error
-    return FileResponse(file, content_type="image/webp")
+        raise Http404(NO_THUMBNAIL) from error
+    response = FileResponse(file, content_type="image/webp")
+    patch_cache_control(response, **cache)
+    return response
 
 
 @require_safe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from gallery import opinions
-from gallery.models import Image, Opinion
+from gallery.models import Image, Opinion, User
 from gallery.opinions import Change, Overtaken, words_of
 from gallery.pages import refuse
 from gallery.views import find_image
@@ -44,19 +44,24 @@ def decision(decide: Decision) -> Callable[..., HttpResponse]:
     return view
 
 
+def by_whom(request: HttpRequest) -> User:
+    """Who is signed in: views ask for it only then."""
+    return cast(User, request.user)
+
+
 @decision
 def add_tag(request: HttpRequest, image: Image) -> Change | None:
-    return opinions.add_tag(image, request.POST.get("tag", ""))
+    return opinions.add_tag(image, request.POST.get("tag", ""), by_whom(request))
 
 
 @decision
 def accept_tag(request: HttpRequest, image: Image, tag: int) -> Change | None:
-    return opinions.decide_tag(image, tag, Opinion.ACCEPTED, request.POST.get("seen", ""))
+    return opinions.decide_tag(image, tag, Opinion.ACCEPTED, request.POST.get("seen", ""), by_whom(request))
 
 
 @decision
 def reject_tag(request: HttpRequest, image: Image, tag: int) -> Change | None:
-    return opinions.decide_tag(image, tag, Opinion.REJECTED, request.POST.get("seen", ""))
+    return opinions.decide_tag(image, tag, Opinion.REJECTED, request.POST.get("seen", ""), by_whom(request))
 
 
 @decision
@@ -64,23 +69,34 @@ def write_caption(request: HttpRequest, image: Image) -> Change | None:
     instead_of = request.POST.get("instead_of", "")
     number = int(instead_of) if instead_of.isascii() and instead_of.isdecimal() and len(instead_of) < 19 else 0
     seen, instead_seen = request.POST.get("seen", ""), request.POST.get("instead_seen", "")
-    return opinions.write_caption(image, request.POST.get("text", ""), seen, number, instead_seen)
+    return opinions.write_caption(image, request.POST.get("text", ""), seen, number, instead_seen, by_whom(request))
 
 
 @decision
 def accept_caption(request: HttpRequest, image: Image, caption: int) -> Change | None:
-    return opinions.decide_caption(image, caption, Opinion.ACCEPTED, request.POST.get("seen", ""))
+    return opinions.decide_caption(image, caption, Opinion.ACCEPTED, request.POST.get("seen", ""), by_whom(request))
 
 
 @decision
 def reject_caption(request: HttpRequest, image: Image, caption: int) -> Change | None:
-    return opinions.decide_caption(image, caption, Opinion.REJECTED, request.POST.get("seen", ""))
+    return opinions.decide_caption(image, caption, Opinion.REJECTED, request.POST.get("seen", ""), by_whom(request))
+
+
+@decision
+def accept_text(request: HttpRequest, image: Image, text: int) -> Change | None:
+    return opinions.decide_text(image, text, Opinion.ACCEPTED, request.POST.get("seen", ""), by_whom(request))
+
+
+@decision
+def reject_text(request: HttpRequest, image: Image, text: int) -> Change | None:
+    return opinions.decide_text(image, text, Opinion.REJECTED, request.POST.get("seen", ""), by_whom(request))
 
 
 @decision
 def undo(request: HttpRequest, image: Image) -> Change | None:
     kept = request.session.get(_KEPT, {})
-    opinions.undo(image, Change.read(request.POST.get("token") or kept.get(request.GET.get("of", ""), "")))
+    change = Change.read(request.POST.get("token") or kept.get(request.GET.get("of", ""), ""))
+    opinions.undo(image, change, by_whom(request))
     return None
 
 
@@ -89,7 +105,7 @@ def _done(request: HttpRequest, image: Image, change: Change | None) -> HttpResp
     token = change.token if change else ""
     if request.headers.get("HX-Request"):
         return _partial(request, image, {"done": sentence, "undo": token})
-    messages.success(request, sentence, extra_tags=_kept(request, image, token) if token else "")
+    messages.success(request, sentence, extra_tags=_kept(request, image, token) if token else "words")
     return redirect(f"{image.get_absolute_url()}#words")
 
 

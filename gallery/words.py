@@ -7,6 +7,8 @@ from gallery.names import printable
 # Joiners, variation selectors and letters without ink: inside a word they have a meaning, at its ends they only hide.
 _UNSEEN = "\u034f\u115f\u1160\u200c\u200d\u2800\u3164\ufe0e\ufe0f\uffa0"
 LONGEST_TAG = 100
+MOST_TAGS = 20
+"""In one field, with commas between them."""
 LONGEST_CAPTION = 1_000
 
 
@@ -22,6 +24,14 @@ def tag_name(written: str) -> str:
     if len(name) > LONGEST_TAG:
         raise WordError(f"A tag has at most {LONGEST_TAG} characters; this one has {len(name)}.")
     return name
+
+
+def tag_names(written: str) -> list[str]:
+    """Several, with commas between them; each once. WordError."""
+    parts = [part for part in written.replace("、", ",").replace("，", ",").split(",") if _trimmed(part)]
+    if len(parts) > MOST_TAGS:
+        raise WordError(f"Write at most {MOST_TAGS} tags at once; these are {len(parts)}.")
+    return list(dict.fromkeys(tag_name(part) for part in parts or [""]))
 
 
 def _trimmed(text: str) -> str:

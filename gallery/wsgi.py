@@ -1,14 +1,25 @@
 """The application that the web server calls."""
 
+import gc
 import os
 import threading
-from functools import partial
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gallery.settings")
-application = get_wsgi_application()
+django = get_wsgi_application()
 
-from gallery.signals import web_started  # noqa: E402 - after the settings are known
+from gallery.admission import Admission  # noqa: E402 - after the settings are known
+from gallery.signals import web_started  # noqa: E402
 
-threading.Thread(target=partial(web_started.send_robust, sender=None), name="warm up", daemon=True).start()
+application = Admission(django)
+
+
+def warm_up() -> None:
+    web_started.send_robust(sender=None)
+    # What stays for ever (libraries, templates, indexes) is not looked through for garbage with every tenth page.
+    gc.collect()
+    gc.freeze()
+
+
+threading.Thread(target=warm_up, name="warm up", daemon=True).start()

@@ -53,7 +53,7 @@ SETTINGS = {
     "timezone": "UTC",  # Django exports TZ, and the server would take it
     "log_timezone": "UTC",
     "log_checkpoints": "off",  # a line every five minutes, for ever
-    "max_connections": "100",
+    "max_connections": "300",  # those of each web process are at most its threads
     "shared_buffers": "256MB",
     "random_page_cost": "1.1",  # no disk has to turn any more
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from gallery.addresses import address_of
 from gallery.models import Image
 
 register = template.Library()
@@ -31,9 +33,13 @@ UNSAID = {"Make", "Model", "LensMake", "LensModel", "Orientation", "DateTime", "
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """A drawing of static/img/icons.svg. The words beside it say what it means."""
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("img/icons.svg"), name)
+
+
+register.simple_tag(address_of)
 
 
 @register.filter

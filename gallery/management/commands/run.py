@@ -23,11 +23,14 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from gallery import renditions
+from gallery.admission import threads_needed
 from gallery.commands import GalleryCommand
 from gallery.welcome import gallery_is_claimed, welcome_path
 
 STOP_SECONDS = 15
 RESTART_SECONDS = 2
+START_SECONDS = 300
+"""A web process that cannot start is started again and again; a busy machine may take a minute for the first."""
 
 
 @dataclass
@@ -122,8 +125,9 @@ class Command(GalleryCommand):
 
     def _announce(self, host: str, port: int, children: list[Child]) -> None:
         address = f"http://{_spoken(host)}:{port}"
+        end = time.monotonic() + START_SECONDS
         while not _answers(f"http://{_reachable(host)}:{port}/health/live"):
-            if any(child.has_ended() for child in children):
+            if any(child.has_ended() for child in children) or time.monotonic() > end:
                 raise CommandError("The gallery could not start; the reason stands above.")
             time.sleep(0.1)
         self._say(f"\n  Lookalike runs at {self.style.SUCCESS(address + '/')}\n")
@@ -146,21 +150,24 @@ class Command(GalleryCommand):
 
 
 def _worker() -> Child:
-    return Child("worker", [sys.executable, sys.argv[0], "run_huey", "--quiet"], signal.SIGINT)
+    return Child("worker", [sys.executable, sys.argv[0], "run_huey", "--skip-checks", "--quiet"], signal.SIGINT)
 
 
 def _web(host: str, port: int) -> Child:
     command = [sys.executable, "-m", "granian", "gallery.wsgi:application", "--interface", "wsgi"]
     command += ["--host", host, "--port", str(port), "--no-ws", "--log-level", "error"]
-    command += ["--blocking-threads", str(settings.WEB_THREADS), "--working-dir", str(settings.BASE_DIR)]
-    command += [
-        "--static-path-route",
-        settings.RENDITION_URL.rstrip("/"),
-        "--static-path-mount",
-        str(renditions.root()),
-    ]
-    command += ["--static-path-expires", "31536000"]
+    command += ["--workers", str(settings.WEB_PROCESSES), "--respawn-failed-workers", "--respawn-interval", "0.5"]
+    command += ["--blocking-threads", str(threads_needed()), "--working-dir", str(settings.BASE_DIR)]
+    command += _mount()
     return Child("web server", command, signal.SIGTERM, {"LOOKALIKE_HOSTS": ",".join(_names(host))})
+
+
+def _mount() -> list[str]:
+    """Thumbnails past Django, where everybody may look; else each of them is asked for (gallery.views.rendition)."""
+    if settings.ACCESS != "public":
+        return []
+    mount = ["--static-path-route", settings.RENDITION_URL.rstrip("/"), "--static-path-mount", str(renditions.root())]
+    return [*mount, "--static-path-expires", "31536000"]
 
 
 def _names(host: str) -> list[str]:

@@ -1,0 +1,65 @@
+"""The pictures of the gallery and what is known about them."""
+
+from gallery.models.accounts import Allowance, ApiToken, Invitation, Role, Scope, User, role_of
+from gallery.models.history import Batch, Edit, EditQuerySet
+from gallery.models.images import (
+    READY,
+    VISIBLE,
+    Image,
+    ImageQuerySet,
+    ImageSource,
+    decode_limits,
+)
+from gallery.models.tag_works import TagMove, TagWork, TagWorkQuerySet
+from gallery.models.words import (
+    PERSON,
+    Caption,
+    ImageTag,
+    ImpliedTag,
+    OcrText,
+    Opinion,
+    Tag,
+    TagAlias,
+    TagImplication,
+    TagQuerySet,
+    TagTally,
+    TextLanguage,
+    Word,
+    WordQuerySet,
+)
+
+__all__ = [
+    "PERSON",
+    "READY",
+    "VISIBLE",
+    "Allowance",
+    "ApiToken",
+    "Batch",
+    "Caption",
+    "Edit",
+    "EditQuerySet",
+    "Image",
+    "ImageQuerySet",
+    "ImageSource",
+    "ImageTag",
+    "ImpliedTag",
+    "Invitation",
+    "OcrText",
+    "Opinion",
+    "Role",
+    "Scope",
+    "Tag",
+    "TagAlias",
+    "TagImplication",
+    "TagMove",
+    "TagQuerySet",
+    "TagTally",
+    "TagWork",
+    "TagWorkQuerySet",
+    "TextLanguage",
+    "User",
+    "Word",
+    "WordQuerySet",
+    "decode_limits",
+    "role_of",
+]
