@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ingestion import mining_admin  # noqa: F401 - registers what mining knows
 from ingestion.forms import WatchedFolderForm
 from ingestion.models import HeldUpload, Job, KnownFile, Label, Template, WatchedFolder
 from ingestion.tasks import look_through, ring

@@ -86,7 +86,7 @@ def _images() -> int:
 def suggested(role: str, model: type[Word], generation: int, tag: int | None) -> WordQuerySet:
     """What follows the line of the role, or of the tag."""
     words: WordQuerySet = model.objects.filter(generation=generation, state=Opinion.SUGGESTED, confidence__isnull=False)
-    words = words.filter(**{"image__state": "ready", "image__trashed_at__isnull": True})
+    words = words.filter(**{"image__state": "ready", "image__trashed_at__isnull": True, "image__private": False})
     if tag:
         return words.filter(tag_id=tag)
     return words.exclude(tag_id__in=_own(role)) if model is ImageTag else words

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from gallery import originals
-from gallery.models import Image, ImageSource, User
+from gallery.models import Image, User
 from gallery.originals import Incoming, StorageError
 from gallery.pictures import DecoderBusy, PictureError
 from ingestion.models import HeldQuerySet, HeldUpload, KnownFile, blocks_of
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 KEEPER_LOCK = 7346
 """Whoever stores those that were decided many at once holds it for one of them: one worker does it at a time."""
+FOR_ALL = (
+    "Yours would be for everybody, and what is said of the one here is not: show that to everybody first, or keep both."
+)
 LOST = "The file of this upload is lost. Do not store it, and bring the picture again."
 
 
@@ -193,7 +196,7 @@ def _still_here(pk: int, held: HeldUpload, by: User | None) -> Image:
     bytes may have become meanwhile, in the order in which everybody locks images."""
     either = Image.objects.filter(Q(pk=pk) | Q(sha256=held.sha256)).order_by("pk").select_for_update(no_key=True)
     image = next((image for image in either if image.pk == pk and not image.trashed_at), None)
-    if image is None:
+    if image is None or not Image.objects.reachable_by(by or AnonymousUser()).filter(pk=pk).exists():
         raise DecisionError("gone", f"#{pk} is not here any more, so there is nothing to replace. Keep yours instead?")
     if image.pk not in replaceable([image.pk], by):
         raise DecisionError("forbidden", f"Only staff, and whoever brought it, may replace #{pk}.", 403)
@@ -201,18 +204,13 @@ def _still_here(pk: int, held: HeldUpload, by: User | None) -> Image:
 
 
 def replaceable(images: list[int], by: Any) -> set[int]:
-    """Those of the images that this person may put into the trash: staff all, others what nobody else has brought."""
-    if not by or not by.is_authenticated:
-        return set()
-    if by.is_staff:
-        return set(images)
-    brought: dict[int, set[int | None]] = {}
-    for image, who in ImageSource.objects.filter(image__in=images).values_list("image", "by"):
-        brought.setdefault(image, set()).add(who)
-    return {image for image, whos in brought.items() if whos == {by.pk}}
+    """Those of the images that this person may put into the trash: see ImageQuerySet.changeable_by."""
+    return set(Image.objects.changeable_by(by).filter(pk__in=images).values_list("pk", flat=True))
 
 
 def _put_in_place(new: Image, old: Image, by: User | None) -> int:
+    if old.private and not new.private:
+        raise DecisionError("private", FOR_ALL)
     if new.trashed_at:
         raise DecisionError("trashed", f"The same file is here already. {IN_TRASH}")
     try:

@@ -7,8 +7,8 @@ from django import forms
 from django.conf import settings
 from django.db import transaction
 
+from ingestion.folders import is_made_by_a_gallery
 from ingestion.models import MAX_FOLDER, Edits, WatchedFolder
-from ingestion.sources.folder import is_made_by_a_gallery
 
 
 def checked_folder(path: str) -> str:

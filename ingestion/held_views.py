@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -18,11 +19,12 @@ from gallery.originals import Incoming, StorageError
 from gallery.pages import refuse, render_page
 from gallery.pictures import PictureError
 from gallery.renditions import LONGEST, webp
+from gallery.staff import member_only
 from ingestion import decisions
 from ingestion.decisions import DecisionError
 from ingestion.models import HeldQuerySet, HeldUpload, blocks_of
 from ingestion.pipeline import Outcome, Result
-from ingestion.questions import Line, bar, held_page, questions
+from ingestion.questions import Line, bar, held_page, lines_of, questions
 from ingestion.tasks import ring_for_held
 from ingestion.views import answer_line
 from search.models import QueryPicture
@@ -113,6 +115,7 @@ def held_compare(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_POST
+@member_only(SIGN_IN)
 def held_keep_all(request: HttpRequest) -> HttpResponse:
     count = _until(request).keep(request.user)
     if count:
@@ -122,6 +125,7 @@ def held_keep_all(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@member_only(SIGN_IN)
 def held_drop_all(request: HttpRequest) -> HttpResponse:
     count = _until(request).drop(request.user)
     messages.success(request, f"{count} picture{'s were' if count != 1 else ' was'} not stored. Undo it within a day.")
@@ -129,6 +133,7 @@ def held_drop_all(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@member_only(SIGN_IN)
 def held_undo_all(request: HttpRequest) -> HttpResponse:
     """Of one act of dropping, named by its moment; or of the whole last day."""
     mine = HeldUpload.objects.of(request.user).undoable(request.user)
@@ -162,7 +167,8 @@ def _decide(request: HttpRequest, held: HeldUpload, decision: Callable[[], HttpR
 
 def _stored(request: HttpRequest, held: HeldUpload, outcome: Outcome, instead_of: int | None = None) -> HttpResponse:
     if wants_json(request) or request.headers.get("HX-Request"):
-        return answer_line(request, Line(outcome, decided=held, instead_of=instead_of), 201)
+        (line,) = lines_of([outcome], request.user)
+        return answer_line(request, replace(line, decided=held, instead_of=instead_of), 201)
     if outcome.is_trashed:
         messages.warning(request, f"{outcome.name} was not added: {outcome.reason}")
     elif outcome.result == Result.KNOWN:

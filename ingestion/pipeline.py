@@ -8,7 +8,7 @@ is proven to be an edit of one that is here is held, until somebody decides, if 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -73,6 +73,8 @@ class Origin:
     """Whoever brings it may take it out of the trash. Nothing comes back by itself."""
     edits: str | None = None
     """What to do if it is proven to be an edit of an image that ``by`` may see: Edits. None: it is stored unasked."""
+    private: bool = False
+    """Only for ``by``: see meet. Of who has no account nothing is private."""
     may_wait: bool = False
     """It comes again by itself: if nobody can tell now whether it is an edit that is not to be stored, it is left."""
 
@@ -84,7 +86,7 @@ class Origin:
             "title": self.title,
             "author": self.author,
             "licence": self.licence,
-        }
+        } | ({"private": True} if self.private else {})
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,14 @@ class Outcome:
     notice: str = ""
     """What somebody wanted to know and could not be told."""
     held: HeldUpload | None = None
+    warnings: list[str] = field(default_factory=list, compare=False)
+    """What could not be read of the files beside the picture."""
+    is_hidden: bool = False
+    """It is somebody's private picture, which whoever brought it again must not be told."""
 
     @property
     def is_trashed(self) -> bool:
-        return bool(self.image and self.image.trashed_at)
+        return bool(self.image and self.image.trashed_at and not self.is_hidden)
 
     @property
     def reason(self) -> str:
@@ -125,7 +131,7 @@ def import_incoming(incoming: Incoming, origin: Origin) -> Outcome:
     """The same for a file that lies finished in .incoming; the caller discards it."""
     try:
         known = _known(incoming, origin)
-        return Outcome(incoming.name, Result.KNOWN, known) if known else _look_and_store(incoming, origin)
+        return _met(incoming, origin, known) if known else _look_and_store(incoming, origin)
     except PictureError as error:
         return Outcome(incoming.name, Result.REFUSED, error=error)
 
@@ -141,6 +147,11 @@ def _known(incoming: Incoming, origin: Origin) -> Image | None:
             return None  # a row whose file was lost takes these bytes: the upload repairs it
         meet(image, origin)
     return image
+
+
+def _met(incoming: Incoming, origin: Origin, image: Image, created: bool = False) -> Outcome:
+    hidden = image.private and origin.by is None
+    return Outcome(incoming.name, Result.STORED if created or hidden else Result.KNOWN, image, is_hidden=hidden)
 
 
 def _has_file(image: Image) -> bool:
@@ -166,19 +177,27 @@ def _look_and_store(incoming: Incoming, origin: Origin) -> Outcome:
     return replace(store(incoming, origin, picture), likenesses=found, notice=notice)
 
 
-def likenesses(picture: Picture, user: AbstractBaseUser | AnonymousUser) -> tuple[list[Likeness], str]:
+def likenesses(
+    picture: Picture,
+    user: AbstractBaseUser | AnonymousUser,
+    provers: Sequence[str] | None = None,
+    seen: Picture | None = None,
+) -> tuple[list[Likeness], str]:
     """The images, of those that this user may see, that certainly show the same as a picture or a part of it.
 
     With a sentence if an engine could not tell: that is no reason to refuse a picture, but one to say so.
+    ``provers``: the engines that are asked, PROVERS if none are named. ``seen``: what they look at, where a smaller
+    copy will do.
     """
+    asked = list(provers or PROVERS)
     for _ in range(PATIENCE):
         try:
-            answer = retrieve(Query(picture=picture), user, limit=2 * MOST_LIKENESSES, engines=PROVERS)
+            answer = retrieve(Query(picture=seen or picture), user, limit=2 * MOST_LIKENESSES, engines=asked)
         except (QueryError, OSError) as error:
             logger.warning("Nobody could tell what is like a new picture: %s", error)
             return [], UNTOLD
         found = [_likeness(found, picture) for found in answer.found if found.match.certain][:MOST_LIKENESSES]
-        if found or set(PROVERS) <= set(answer.seconds):
+        if found or set(asked) <= set(answer.seconds):
             return found, ""
     return [], UNTOLD
 
@@ -224,11 +243,12 @@ def store(incoming: Incoming, origin: Origin, picture: Picture | None = None) ->
         originals.lock(incoming.sha256)
         incoming.keep(picture.format)
         # Two uploads of the same bytes at once: one of them makes the row, both get it.
-        image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=_facts(incoming, picture))
+        facts = _facts(incoming, picture) | {"private": origin.private and origin.by is not None}
+        image, created = Image.objects.get_or_create(sha256=incoming.sha256, defaults=facts)
         meet(image, origin)
         if not image.trashed_at:
             enqueue(image)
-    return Outcome(incoming.name, Result.STORED if created else Result.KNOWN, image)
+    return _met(incoming, origin, image, created)
 
 
 def _facts(incoming: Incoming, picture: Picture) -> dict:
@@ -253,8 +273,20 @@ def taken_at(exif: dict) -> datetime | None:
 
 
 def meet(image: Image, origin: Origin) -> None:
-    """One more source; and out of the trash with it, if the one who brings it may say so."""
-    if image.trashed_at and origin.may_restore:
+    """One more source, and one more owner; and out of the trash with it, if the one who brings it may say so, or has
+    brought what is nobody else's business.
+
+    Bytes are one image, whoever brings them, so that of a private picture the question is whose word counts:
+
+    - Whoever brings it signed in becomes an owner, sees it, and may see it alone only as long as nobody else owns it.
+      What is private stays private and what is public stays public: nobody's upload changes what others see.
+    - Visitors without an account, folders and crawls cannot own anything, and what they bring is meant for everybody.
+      It stays private all the same: a stranger with the same file must not publish what its owner has said of it. They
+      are told what they would be told of a new picture, and where it was met is kept. When its owners have thrown it
+      away for good (Image.purge), what a folder or a crawl has met begins again as a public picture, without a word of
+      theirs. A visitor's upload goes with theirs: nobody could tell it from one of an account that is deleted.
+    """
+    if image.trashed_at and (origin.by is not None if image.private else origin.may_restore):
         image.restore()
     ImageSource.objects.get_or_create(
         image=image,
@@ -262,6 +294,8 @@ def meet(image: Image, origin: Origin) -> None:
         address=storable_address(origin.address),
         defaults={"by": origin.by, "title": origin.title, "author": origin.author, "licence": origin.licence},
     )
+    if origin.by is not None:
+        image.owners.add(origin.by)
 
 
 def storable_address(address: str) -> str:
@@ -290,9 +324,10 @@ def complete(image: Image) -> list[str]:
     with transaction.atomic():  # whoever sees the picture can search with it
         # Locked, so that who trashes the picture meanwhile waits, and then removes these renditions as well.
         here = Image.objects.filter(pk=image.pk, trashed_at__isnull=True)
-        if not here.select_for_update(no_key=True).first():
+        now = here.select_for_update(no_key=True).first()
+        if not now:
             return errors  # in the trash, or purged: nothing of it may lie under the public mount
-        renditions.make(image.sha256, picture)
+        renditions.make(now.sha256, picture, now.private)
         errors += store_features(image, picture)
         # Visible even if an engine failed: the picture is worth more than its features.
         here.update(state=Image.State.READY)

@@ -43,6 +43,8 @@ class Question:
 
     held: HeldUpload
     others: list[Beside]
+    hidden: int = 0
+    """Images that it is like and that this reader may not know of."""
     sentence: str = ""
     """Why a decision could not be carried out."""
     may_undo: bool = False
@@ -80,7 +82,7 @@ class Question:
     @property
     def gone(self) -> int:
         """Images that it was like and that are not here any more."""
-        return len(self.held.matches) - len(self.others)
+        return len(self.held.matches) - len(self.others) - self.hidden
 
     def larger(self, other: Beside) -> str:
         """ "yours", "here" or "" if both have as many pixels."""
@@ -131,6 +133,12 @@ class Line:
     """The question that was answered by it."""
     instead_of: int | None = None
     """The image that it replaced."""
+    may_open: bool = False
+    """This reader may look at the image."""
+
+    @property
+    def is_mine_alone(self) -> bool:
+        return bool(self.image and self.image.private and self.may_open)
 
     @property
     def image(self) -> Image | None:
@@ -146,7 +154,7 @@ class Line:
         answer = {
             "name": outcome.name,
             "result": str(outcome.result),
-            "image": outcome.image.pk if outcome.image else None,
+            "image": outcome.image.pk if outcome.image and not outcome.is_hidden else None,
             "matches": [other.as_json() for other in others],
             "detail": outcome.reason,
             "code": outcome.error.code if outcome.error else "",
@@ -157,11 +165,15 @@ class Line:
 def lines_of(outcomes: Sequence[Outcome], user: Reader) -> list[Line]:
     asked = {q.held.pk: q for q in questions([o.held for o in outcomes if o.held and o.result == Result.HELD], user)}
     beside = _beside([likeness for outcome in outcomes for likeness in outcome.likenesses], user)
+    reachable = Image.objects.reachable_by(user)
+    here = {o.image.pk for o in outcomes if o.image and not o.is_hidden}
+    mine = set(reachable.filter(pk__in=here).values_list("pk", flat=True)) if here else set()
     return [
         Line(
             outcome,
             asked.get(outcome.held.pk) if outcome.held else None,
             [beside[one.image, one] for one in outcome.likenesses if (one.image, one) in beside],
+            may_open=bool(outcome.image and outcome.image.pk in mine),
         )
         for outcome in outcomes
     ]
@@ -172,12 +184,15 @@ def questions(helds: Iterable[HeldUpload], user: Reader, sentence: str = "") -> 
     helds = list(helds)
     likenesses = {held.pk: [Likeness(**match) for match in held.matches] for held in helds}
     beside = _beside([one for found in likenesses.values() for one in found], user)
+    named = {one.image for found in likenesses.values() for one in found}
+    hidden = set(Image.objects.filter(pk__in=named).hidden_from(user).values_list("pk", flat=True))
     decided = [held.pk for held in helds if held.state != HeldUpload.State.WAITING]
     undoable = set(HeldUpload.objects.filter(pk__in=decided).undoable(user).values_list("pk", flat=True))
     return [
         Question(
             held,
             [beside[one.image, one] for one in likenesses[held.pk] if (one.image, one) in beside],
+            sum(one.image in hidden for one in likenesses[held.pk]),
             sentence or held.error,
             held.pk in undoable,
         )

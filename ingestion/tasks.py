@@ -14,12 +14,21 @@ from django.db.models.functions import Now
 from huey import crontab
 from huey.contrib.djhuey import HUEY, db_periodic_task, db_task
 
-from gallery import originals
-from gallery.models import Image, ImageQuerySet
+from gallery import originals, renditions
+from gallery.models import Edit, Image, ImageQuerySet
 from gallery.pictures import DecoderBusy, PictureError
-from ingestion import decisions, pipeline, word_tasks  # noqa: F401 - huey only looks into modules called tasks
+
+# Some are named only because huey looks into no other module than this one.
+from ingestion import (  # noqa: F401
+    decisions,
+    folders,
+    mining_tasks,
+    novelty_tasks,
+    pipeline,
+    score_tasks,
+    word_tasks,
+)
 from ingestion.models import HeldUpload, Job, WatchedFolder, sweep_held
-from ingestion.sources import folder
 from search import tasks as networks
 from search.engines import own_engines
 from search.models import images_without
@@ -35,6 +44,8 @@ MAX_SECONDS_AWAY = 10
 GAPS_AT_ONCE = 10_000
 """Ten minutes of work."""
 RECENTLY = timedelta(hours=2)
+MANY_FILES = 1_000
+"""Contents that are looked up at once."""
 
 
 def ring() -> None:
@@ -131,13 +142,20 @@ def sweep() -> None:
     list(sweep_held())
     originals.sweep_incoming()
     unpublish(Image.objects.trashed().filter(trashed_at__gt=Now() - RECENTLY))
+    shared = Edit.objects.filter(kind=Edit.Kind.PRIVATE, at__gt=Now() - RECENTLY)
+    settle(Image.objects.filter(pk__in=shared.values("image")))
     purge_expired()
 
 
 @db_periodic_task(crontab(minute="23"))
 def unpublish_all() -> None:
-    """Every hour: the same for the whole trash. The gallery may have been off for days."""
+    """Every hour: the same for the whole trash, and all private pictures. The gallery may have been off for days."""
     unpublish(Image.objects.trashed())
+    settle(Image.objects.filter(private=True, trashed_at__isnull=True))
+    found = sorted({path.name.partition("-")[0] for path in renditions.private_root().glob("*/*/*.webp")})
+    for start in range(0, len(found), MANY_FILES):
+        here = Image.objects.filter(sha256__in=found[start : start + MANY_FILES], trashed_at__isnull=True)
+        settle(here.filter(private=False))
 
 
 def unpublish(images: ImageQuerySet) -> None:
@@ -145,6 +163,13 @@ def unpublish(images: ImageQuerySet) -> None:
     for image in images.only("sha256", "width", "height").iterator():
         if image.is_published:
             image.unpublish()
+
+
+def settle(images: ImageQuerySet) -> None:
+    """Whoever made a picture private or public may have died with its renditions on their way."""
+    for image in images.only("sha256", "private").iterator():
+        if not renditions.is_settled(image.sha256, image.private):
+            image.settle_renditions()
 
 
 def purge_expired() -> None:
@@ -176,10 +201,10 @@ def _without_job(images: ImageQuerySet) -> ImageQuerySet:
 @db_periodic_task(crontab(minute="*"))
 def watch() -> None:
     """Every minute: look through the watched folders."""
-    folder.watch_all()
+    folders.watch_all()
 
 
 @db_task()
 def look_through(pk: int) -> None:
     """Look through one watched folder now."""
-    folder.look_through(WatchedFolder.objects.filter(pk=pk))
+    folders.look_through(WatchedFolder.objects.filter(pk=pk))

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Max, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
-from gallery.models import Caption, Image, ImageTag, User, Word, WordQuerySet
+from gallery.models import Image, ImageTag, User, Word, WordQuerySet
 from ingestion.models import Threshold, ThresholdChange
 from search.models import Generation
 
@@ -65,8 +65,8 @@ def follow(role: str, model: type[Word], images: tuple[int, int] | None = None, 
         words = words.filter(image_id__gt=images[0], image_id__lte=images[1])
     if tag:
         words = words.filter(tag_id=tag)
-    if model is Caption:
-        _lock_images(generations, images)
+    if model is not ImageTag:
+        _lock_images(model, generations, images)
     current = next((pk for pk, state in generations.items() if state == Generation.State.CURRENT), 0)
     fits = Q(generation=current) & (Q(confidence__isnull=True) | Q(confidence__gte=_line(role, model)))
     words.filter(fits, offered=False).update(offered=True)
@@ -87,17 +87,17 @@ def _lock(role: str) -> dict[int, str]:
     return dict(rows.values_list("pk", "state"))
 
 
-def _lock_images(generations: dict[int, str], images: tuple[int, int] | None) -> None:
-    """Images before their captions, in the order of ids, as people's decisions do: Image.caption changes with them."""
+def _lock_images(model: type[Word], generations: dict[int, str], images: tuple[int, int] | None) -> None:
+    """Images before what is said of them, in the order of ids, as people's decisions do: they change with it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT count(*) FROM (
                 SELECT 1 FROM gallery_image WHERE id > %s AND id <= %s AND id IN (
-                    SELECT image_id FROM gallery_caption WHERE generation = ANY(%s)
+                    SELECT image_id FROM {model._meta.db_table} WHERE generation = ANY(%s)
                 ) ORDER BY id FOR NO KEY UPDATE
             ) locked
-            """,
+            """,  # noqa: S608 (a name of ours)
             [*(images or (0, 2**63 - 1)), list(generations)],
         )
 

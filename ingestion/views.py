@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,10 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from gallery import originals
 from gallery.context import may_upload
+from gallery.limits import TooMany, take_as_visitor, take_what_is_sent, upload_limit
 from gallery.models import ImageSource
 from gallery.names import safe_name
 from gallery.originals import IncomingFile, StorageError
 from gallery.pages import refuse, render_page
+from gallery.staff import admin_only
 from ingestion.forms import FolderForm
 from ingestion.models import Edits, Job, WatchedFolder
 from ingestion.pipeline import Origin, Outcome, Result, import_blocks, import_incoming
@@ -28,6 +29,10 @@ from ingestion.questions import Line, lines_of, overview
 from search.views import wants_json
 
 NO_SUCH_CHOICE = f"What to do with pictures that are here in another form: {', '.join(Edits.values)}."
+
+WHOSE = "Sign in to keep pictures to yourself: nobody would know whose they are."
+
+for_admins = admin_only("Only admins of this gallery name folders of its server.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -41,8 +46,12 @@ def import_page(request: HttpRequest) -> HttpResponse:
         return refuse(request, "The upload was broken off.")
     if edits not in Edits.values:
         return refuse(request, NO_SUCH_CHOICE)
-    outcomes = [_import_file(request, file, edits) for file in files]
-    context, status = _context(request, outcomes) | {"edits": edits}, 200
+    private = bool(request.POST.get("private"))
+    if private and not request.user.is_authenticated:
+        return refuse(request, WHOSE, 403)
+    take_as_visitor(request, upload_limit(), len(files))  # their bytes were counted before they were read
+    outcomes = [_import_file(request, file, edits, private) for file in files]
+    context, status = _context(request, outcomes) | {"edits": edits, "private": private}, 200
     if request.method == "POST" and not outcomes:
         context["sentence"], status = "No file came. Choose some pictures first.", 400
     elif len(outcomes) == 1 and outcomes[0].error:
@@ -61,20 +70,21 @@ def _context(request: HttpRequest, outcomes: Sequence[Outcome] = ()) -> dict[str
     }
 
 
-def _import_file(request: HttpRequest, file: UploadedFile, edits: str) -> Outcome:
+def _import_file(request: HttpRequest, file: UploadedFile, edits: str, private: bool) -> Outcome:
     assert isinstance(file, IncomingFile)  # what our upload handler makes
     name = file.name or ""
     if file.error:
         return Outcome(name, Result.REFUSED, error=file.error)
     try:
-        return import_incoming(file.incoming, _origin(request, name, edits))
+        return import_incoming(file.incoming, _origin(request, name, edits, private))
     except OSError as error:
         return Outcome(name, Result.REFUSED, error=StorageError(error))
 
 
-def _origin(request: HttpRequest, name: str, edits: str) -> Origin:
+def _origin(request: HttpRequest, name: str, edits: str, private: bool) -> Origin:
     by = request.user if request.user.is_authenticated else None
-    return Origin(ImageSource.Kind.UPLOAD, name, by=by, may_restore=request.user.is_staff, edits=edits)
+    may_restore = request.user.is_staff
+    return Origin(ImageSource.Kind.UPLOAD, name, by=by, may_restore=may_restore, edits=edits, private=private)
 
 
 @require_POST
@@ -83,7 +93,7 @@ def upload_file(request: HttpRequest) -> HttpResponse:
 
     Answers with the result line as HTML, or with JSON to who accepts ``application/json``.
     X-Edits says what to do with a picture that is proven to be here already in another form (a crop, another size, a
-    mirrored copy, a collage of it): ``hold`` (the default), ``keep`` or ``skip``.
+    mirrored copy, a collage of it): ``hold`` (the default), ``keep`` or ``skip``. X-Private: 1 keeps it for its owner.
 
     ``result`` is one of
       stored   201: it is in the gallery as ``image``. With X-Edits: keep, ``matches`` names what it is like.
@@ -94,7 +104,7 @@ def upload_file(request: HttpRequest) -> HttpResponse:
                (with the form field image=ID of a match); drop; undo (for a day after drop); and picture, to GET.
                ``advice``: {action, reason}, for people. It waits until somebody decides.
       skipped  200: not stored, because X-Edits: skip; ``matches`` says why.
-      refused  4xx, 507: ``detail`` says why, ``code`` in one word.
+      refused  4xx, 507: ``detail`` says why, ``code`` in one word. 429: after Retry-After seconds it is worth a try.
     """
     if not may_upload(request):
         return JsonResponse({"detail": "Sign in to add pictures.", "code": "forbidden"}, status=403)
@@ -102,8 +112,16 @@ def upload_file(request: HttpRequest) -> HttpResponse:
     edits = request.headers.get("X-Edits", Edits.HOLD)
     if edits not in Edits.values:
         return JsonResponse({"detail": NO_SUCH_CHOICE, "code": "edits"}, status=400)
+    private = request.headers.get("X-Private", "") == "1"
+    if private and not request.user.is_authenticated:
+        return JsonResponse({"detail": WHOSE, "code": "private"}, status=403)
     try:
-        outcome = import_blocks(_body(request), name, _origin(request, name, edits))
+        take_as_visitor(request, upload_limit())
+        take_what_is_sent(request)
+        outcome = import_blocks(_body(request), name, _origin(request, name, edits, private))
+    except TooMany as error:
+        said = {"detail": str(error), "code": "too_many"}
+        return JsonResponse(said, status=429, headers={"Retry-After": str(error.seconds)})
     except UnreadablePostError:
         return JsonResponse({"detail": "The upload was broken off.", "code": "broken"}, status=400)
     except OSError as error:
@@ -145,9 +163,9 @@ def progress(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_member_required(login_url="login")
+@for_admins
 def add_folder(request: HttpRequest) -> HttpResponse:
-    """Watch a folder of the server. Only staff: it makes files of the machine visible."""
+    """Watch a folder of the server. Only admins: it makes files of the machine visible."""
     form = FolderForm(request.POST)
     if not form.is_valid():
         return render(request, "ingestion/import.html", _context(request) | {"folder_form": form}, status=400)
@@ -157,7 +175,7 @@ def add_folder(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_member_required(login_url="login")
+@for_admins
 def remove_folder(request: HttpRequest, pk: int) -> HttpResponse:
     folder = get_object_or_404(WatchedFolder, pk=pk)
     folder.delete()

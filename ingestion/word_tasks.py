@@ -10,7 +10,7 @@ from django.db import transaction
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from gallery.models import Caption, Image, ImageTag, Opinion
+from gallery.models import Caption, Image, ImageTag, OcrText, Opinion
 from ingestion import thresholds
 from ingestion.annotators import all_network_annotators
 from ingestion.models import ThresholdChange
@@ -51,7 +51,7 @@ def sweep_words() -> None:
 def forget_suggestions() -> None:
     """Of generations whose features are gone. What people have decided about stays."""
     gone = list(Generation.objects.filter(state="gone").values_list("pk", flat=True))
-    for model in (ImageTag, Caption):
+    for model in (ImageTag, Caption, OcrText):
         words = model.objects.filter(generation__in=gone, state=Opinion.SUGGESTED)
         some = words.filter(pk__in=list(words.values_list("pk", flat=True)[:AT_ONCE]))
         with transaction.atomic():

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,8 +14,9 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from gallery.models import ImageTag, Tag, User
+from gallery.models import Caption, ImageTag, Tag, User
 from gallery.pages import refuse, render_page
+from gallery.staff import admin_only, staff_only
 from ingestion import confidences, thresholds
 from ingestion.annotators import all_network_annotators
 from ingestion.annotators._network import NetworkAnnotator
@@ -27,7 +27,8 @@ from search.models import Generation
 
 SECONDS = 2
 """So long the page itself lets the words follow a line; the worker does the rest."""
-staff_only: Any = staff_member_required(login_url="login", redirect_field_name=None)
+guarded = staff_only("Only moderators of this gallery look at how sure its networks are.")
+for_admins = admin_only("Only admins of this gallery draw the line between what is shown and what is not.")
 
 
 @dataclass
@@ -48,11 +49,11 @@ class Chosen:
 
     @property
     def thing(self) -> str:
-        return "tag" if self.role.words is ImageTag else "caption"
+        return {ImageTag: "tag", Caption: "caption"}.get(self.role.words, "text")
 
 
 @require_safe
-@staff_only
+@guarded
 def words(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(request.GET)
     now = _percent(thresholds.line_of(*chosen.key))
@@ -69,7 +70,7 @@ def words(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@for_admins
 def move_line(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(request.POST)
     written, seen = request.POST.get("line", ""), _number(request.POST.get("seen", ""), None)
@@ -86,7 +87,7 @@ def move_line(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@for_admins
 def take_back_line(request: HttpRequest, pk: int) -> HttpResponse:
     change = get_object_or_404(ThresholdChange, pk=pk)
     chosen = Chosen(_role(change.role), change.tag)
@@ -98,7 +99,7 @@ def take_back_line(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@guarded
 def line_progress(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(request.GET)
     return render(

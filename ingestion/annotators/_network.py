@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from gallery.models import Caption, ImageTag, Opinion, Tag, Word
+from gallery.models import Caption, ImageTag, Opinion, Word
 from gallery.opinions import opinion_of
+from gallery.tags import tags_called
 from ingestion import thresholds
 from search.encoders._base import Network
 from search.models import Generation
@@ -56,6 +57,12 @@ class NetworkAnnotator(Role):
     def switched(self) -> None:
         thresholds.draw_again(self.name)
 
+    def decided(self, image_ids: Sequence[int]) -> dict[tuple[int, str], str]:
+        """{(image id, sentence or text): what people have decided about it}, where they have."""
+        rows: Any = self.words
+        before = rows.objects.filter(image__in=image_ids).exclude(state=Opinion.SUGGESTED)
+        return {(pk, text): state for pk, text, state in before.values_list("image_id", "text", "state")}
+
     def _word(self, image_id: int, **values: Any) -> Any:
         values |= {"image_id": image_id, "origin": self.network.name, "generation": self.version}
         return self.words(**values)
@@ -71,7 +78,9 @@ class Tagger(NetworkAnnotator):
     def write(self, image_ids: Sequence[int], made: Sequence[bytes]) -> None:
         """Suggestions, except of what people have decided about: that they get as it was decided."""
         found = [(pk, each) for pk, data in zip(image_ids, made, strict=True) for each in self.tags(data)]
-        ids = tag_ids(each for _, each in found)
+        found.sort(key=lambda one: -one[1].confidence)  # of two names of one tag the surer is kept
+        categories = {each.name: each.category for _, each in found}
+        ids = tags_called(categories, categories)
         decided = opinions_of(image_ids, set(ids.values()))
         answers = self.answers()  # first: who moves a line waits from here on
         lines, base = thresholds.own_lines(self.name), thresholds.line_of(self.name)
@@ -101,8 +110,7 @@ class Writer(NetworkAnnotator):
     def write(self, image_ids: Sequence[int], made: Sequence[bytes]) -> None:
         """Suggestions; a sentence that people have decided about, of whatever network, they get as it was decided."""
         said = {pk: self.sentence(data) for pk, data in zip(image_ids, made, strict=True)}
-        before = Caption.objects.filter(image__in=image_ids).exclude(state=Opinion.SUGGESTED)
-        decided = {(pk, text): state for pk, text, state in before.values_list("image_id", "text", "state")}
+        decided = self.decided(image_ids)
         answers = self.answers()  # first: who moves a line waits from here on
         line = thresholds.line_of(self.name)
         Caption.objects.bulk_create(
@@ -119,18 +127,6 @@ class Writer(NetworkAnnotator):
             ],
             ignore_conflicts=True,
         )
-
-
-def tag_ids(named: Any) -> dict[str, int]:
-    """{name: id}; those that are missing are made, in the order of their names, so that two workers do not wait for
-    each other in a circle."""
-    categories = {each.name: each.category for each in named}
-    there = dict(Tag.objects.filter(name__in=categories).values_list("name", "pk"))
-    missing = sorted(categories.keys() - there.keys())
-    if not missing:
-        return there
-    Tag.objects.bulk_create([Tag(name=name, category=categories[name]) for name in missing], ignore_conflicts=True)
-    return dict(Tag.objects.filter(name__in=categories).values_list("name", "pk"))
 
 
 def opinions_of(image_ids: Sequence[int], tags: set[int]) -> dict[tuple[int, int], str]:

@@ -28,11 +28,16 @@ UNDO = timedelta(days=1)
 """How long what was dropped can be taken back."""
 
 
+PRIVATE = Q(origin__contains={"private": True}) | Q(also__contains=[{"private": True}])
+"""Only its owner is to see it."""
+
+
 class HeldQuerySet(models.QuerySet["HeldUpload"]):
     def of(self, user: AbstractBaseUser | AnonymousUser) -> HeldQuerySet:
-        """Those that this reader is told of: one's own; staff all. A visitor without an account only has addresses."""
+        """Those that this reader is told of: one's own; staff all that are not private. A visitor without an account
+        only has addresses."""
         if getattr(user, "is_staff", False):
-            return self.all()
+            return self.filter(~PRIVATE | Q(by=user.pk))
         return self.filter(by=user.pk) if user.is_authenticated else self.none()
 
     def open_to(self, user: AbstractBaseUser | AnonymousUser) -> HeldQuerySet:
@@ -41,9 +46,10 @@ class HeldQuerySet(models.QuerySet["HeldUpload"]):
         Never what came from a folder of the server, which has no account either.
         """
         if getattr(user, "is_staff", False):
-            return self.all()
+            return self.of(user)
         brought = self.exclude(origin__kind="folder")
-        return brought.filter(Q(by=None) | Q(by=user.pk)) if user.is_authenticated else brought.filter(by=None)
+        of_nobody = Q(by=None) & ~PRIVATE  # of an account that is gone, what was private is nobody's
+        return brought.filter(of_nobody | Q(by=user.pk) if user.is_authenticated else of_nobody)
 
     def alike(self, sha256: str, origin: dict, by: Any) -> HeldQuerySet:
         """The same bytes from the same person. Without an account nobody knows who that is, but for folders."""

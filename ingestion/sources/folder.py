@@ -1,225 +1,108 @@
-"""Pictures in a folder of this machine: imported on demand, or watched."""
+"""A folder of this machine whose pictures have to pass the filters and a person, like those of strangers."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import stat
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import dropwhile, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
+from django import forms
 
-from gallery import originals
-from gallery.models import ImageSource
-from gallery.pictures import EXTENSION, DecoderBusy, PictureError
-from ingestion.models import Edits, KnownFile, WatchedFolder
-from ingestion.pipeline import Origin, Outcome, Result, import_blocks
+from gallery.originals import BLOCK
+from ingestion.download import Answer, DownloadError
+from ingestion.folders import SETTLED, Entry, find, new_entries
+from ingestion.forms import checked_folder
+from ingestion.models import MAX_FOLDER
+from ingestion.sidecar_words import stored_path
+from ingestion.sources._base import Crawler, Found, Options, Page, SourceError
+from ingestion.sources._words import NAME, line
 
-EXTENSIONS = {f".{extension}" for extension in (*EXTENSION.values(), "jpeg", "tiff", "jfif", "heic", "heif")}
-SETTLED = 5
-"""Seconds: a younger file in a watched folder may still be written to."""
-CHUNK = 500
-MAX_SECONDS_A_LOOK = 30
-"""For all folders together. Then the thread is given back: the jobs need it for the other half of each minute."""
-SAID = {Result.LATER: "to look at again, because the search did not answer"}
-MADE = {"renditions", "queries", "held", ".incoming"}
-"""Folders in the media of a gallery whose pictures nobody brought."""
+if TYPE_CHECKING:
+    from gallery.originals import Incoming
+    from ingestion.download import Web
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A file as it was found."""
-
-    path: str
-    bytes: int
-    modified_ns: int
-
-    @property
-    def stamp(self) -> tuple[int, int]:
-        return self.bytes, self.modified_ns
+PAGE = 1_000
+"""Pictures that are told at once: a crawl ends after some pages without news, and nothing costs less than a look here.
+"""
 
 
-def find(folder: Path) -> Iterator[Entry]:
-    """All pictures below a folder by their extension, in the order of their names; hidden ones are left out.
+class FolderOptions(Options):
+    folder = forms.CharField(
+        max_length=MAX_FOLDER, help_text="Its whole path on the machine that runs the gallery, with all folders in it."
+    )
+    author = forms.CharField(required=False, max_length=255, help_text="Of all pictures in it, if it is known.")
+    licence = forms.CharField(required=False, max_length=255, help_text="The same.")
 
-    OSError if the folder itself cannot be read; what cannot be read inside is passed over. Links to files are
-    followed, links to folders are not: they may lead in circles. The files of galleries are left out: each thumbnail
-    would be a new picture with new thumbnails. Only their originals can be imported, by naming that folder.
-    """
-    os.listdir(folder)
-    if is_made_by_a_gallery(folder):
-        raise OSError(errno.EPERM, "A gallery keeps what it makes itself in this folder", str(folder))
-    own = _own_folder(folder)
-    for parent, folders, files in os.walk(folder):
-        if {".incoming", "renditions"} <= set(folders):  # the media of another gallery
-            folders.clear()
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != own)
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
-                entry = _entry(os.path.join(parent, name))
-                if entry:
-                    yield entry
+    def clean_folder(self) -> str:
+        return checked_folder(self.cleaned_data["folder"])
 
 
-def is_made_by_a_gallery(folder: Path) -> bool:
-    """It lies in the renditions, the queries or the unfinished uploads of this gallery or of another one."""
-    real = folder.resolve()
-    return any(place.name in MADE and _is_media(place.parent) for place in (real, *real.parents))
+class FolderCrawler(Crawler):
+    kind = "folder"
+    label = "Folder"
+    about = "The pictures in a folder of this machine: copied, and left where they are."
+    options = FolderOptions
 
+    def crawl(self, options: dict[str, Any], since: dict[str, Any], web: Web) -> Iterator[Page]:
+        """In the order of their names. ``since``: {"after": where the last one lies in that order}; then {} again.
 
-def _is_media(folder: Path) -> bool:
-    ours = folder == settings.MEDIA_ROOT.resolve()
-    return ours or ((folder / ".incoming").is_dir() and (folder / "renditions").is_dir())
+        A picture that has changed is another one. What was imported by watching the folder is left out.
+        """
+        folder = Path(options["folder"])
+        after = tuple(map(tuple, since.get("after", ())))
+        try:
+            entries = dropwhile(lambda entry: _order(entry.path, folder) <= after, find(folder))
+            new = new_entries(filter(_is_settled, entries))
+            while page := list(islice(new, PAGE)):
+                yield Page([_found(entry, options) for entry in page], {"after": _order(page[-1].path, folder)})
+        except OSError as error:
+            # A disk that is away comes back by itself, a right does not.
+            refused = isinstance(error, PermissionError)
+            raise SourceError(f"The folder cannot be read: {error.strerror}.", pauses=refused) from error
+        yield Page([], {})
 
-
-def _own_folder(folder: Path) -> str | None:
-    """The path under which a walk through the folder would meet the media of the gallery."""
-    media, real = settings.MEDIA_ROOT.resolve(), folder.resolve()
-    return os.path.join(folder, media.relative_to(real)) if media.is_relative_to(real) else None
-
-
-def _entry(path: str) -> Entry | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None  # gone, or a link to nowhere
-    return Entry(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-def new_entries(entries: Iterable[Entry], again: bool = False) -> Iterator[Entry]:
-    """Those that were not looked at before, as far as size and date tell.
-
-    ``again``: also those that are known, but not in the gallery: refused, when there were other limits, skipped, held
-    or purged.
-    """
-    batch: list[Entry] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == CHUNK:
-            yield from _unknown(batch, again)
-            batch = []
-    yield from _unknown(batch, again)
-
-
-def _unknown(batch: list[Entry], again: bool) -> list[Entry]:
-    names = {_text(entry.path): entry for entry in batch}
-    known = KnownFile.objects.filter(path__in=names)
-    if again:
-        known = known.filter(image__isnull=False)
-    stamps = {path: (size, modified) for path, size, modified in known.values_list("path", "bytes", "modified_ns")}
-    return [entry for path, entry in names.items() if stamps.get(path) != entry.stamp]
-
-
-def import_entry(entry: Entry, may_restore: bool = False, edits: str | None = None) -> Outcome:
-    """Import one file and remember it, so that an interrupted import goes on where it was. ``edits``: see Origin."""
-    address = _text(entry.path)
-    origin = Origin(ImageSource.Kind.FOLDER, address, may_restore=may_restore, edits=edits, may_wait=True)
-    try:
-        outcome = import_blocks(_blocks(entry.path), os.path.basename(entry.path), origin)
-    except OSError as error:
-        # Not remembered: the file may be readable the next time, or the disk have room again.
-        reason = f"This file cannot be imported now: {error.strerror or error}."
-        return Outcome(os.path.basename(address), Result.REFUSED, error=PictureError("corrupt", reason))
-    except DecoderBusy as error:
-        return Outcome(os.path.basename(address), Result.REFUSED, error=PictureError("busy", str(error)))
-    if outcome.result == Result.LATER:
-        return outcome  # not remembered: the next look meets it again
-    # Without the image that lies in the trash: who names the folder again, on purpose, means this file too.
-    image = None if outcome.is_trashed else outcome.image
-    KnownFile.remember(address, entry.stamp, result=str(outcome.result), reason=outcome.reason, image=image)
-    return outcome
-
-
-def _blocks(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while block := file.read(originals.BLOCK):
-            yield block
-
-
-def _text(path: str) -> str:
-    """File names are bytes; PostgreSQL wants UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()
-
-
-class Clock:
-    """Runs for all folders of a look, from the first picture on: however long the way to it was, a look brings one."""
-
-    ends: float | None = None
-
-    def start(self) -> None:
-        if self.ends is None:
-            self.ends = time.monotonic() + MAX_SECONDS_A_LOOK
-
-    @property
-    def is_over(self) -> bool:
-        return self.ends is not None and time.monotonic() > self.ends
-
-
-def watch_all() -> None:
-    """Look through every watched folder: those of LOOKALIKE_WATCH and those named in the admin."""
-    for path in settings.WATCH:
-        WatchedFolder.objects.get_or_create(path=path)
-    # Whoever has waited longest comes first: a folder that is never done does not starve the others.
-    look_through(WatchedFolder.objects.filter(active=True).order_by(F("last_scan").asc(nulls_first=True), "pk"))
-
-
-def look_through(folders: Iterable[WatchedFolder]) -> None:
-    """Import what is new and settled. A folder that is away is told, and never makes anything disappear.
-
-    Does nothing while another look is going on: it can take hours, and the other threads have jobs to do.
-    """
-    with _alone() as alone:
-        clock = Clock()
-        for watched in folders if alone else ():
-            if clock.is_over:
-                break
-            watched.result = _look(watched, clock)
-            WatchedFolder.objects.filter(pk=watched.pk).update(result=watched.result, last_scan=Now())
-
-
-def _look(watched: WatchedFolder, clock: Clock) -> str:
-    """What came of it, in words."""
-    counts: Counter[Result] = Counter()
-    # Nobody is told of those that are kept, so nobody looks for them: the page of duplicates has them later.
-    edits = None if watched.edits == Edits.KEEP else watched.edits
-    try:
-        for entry in new_entries(find(Path(watched.path))):
-            if not _is_settled(entry):
-                continue
-            clock.start()
-            counts[import_entry(entry, edits=edits).result] += 1
-            if clock.is_over:
-                return f"{_summary(counts)}, more to come"
-    except OSError as error:
-        return f"This folder cannot be read: {error.strerror}."
-    return _summary(counts)
+    def fetch(self, found: Found, options: dict[str, Any], web: Web, into: Incoming) -> Answer | None:
+        path = os.fsdecode(bytes.fromhex(found.more["bytes"])) if "bytes" in found.more else found.url
+        if not Path(os.path.normpath(path)).is_relative_to(options["folder"]):
+            raise DownloadError("forbidden", "It does not lie in the folder of this source.")
+        try:
+            file = open(path, "rb")  # noqa: SIM115 - what goes wrong behind it may be our own disk
+        except FileNotFoundError as error:
+            raise DownloadError("gone", "The file is not there any more.") from error
+        except OSError as error:
+            raise DownloadError("forbidden", f"The file cannot be read: {error.strerror}.") from error
+        with file:
+            into.fill(iter(lambda: file.read(BLOCK), b""))
+        return Answer(found.url, 200)
 
 
 def _is_settled(entry: Entry) -> bool:
-    """Not touched a moment ago. A date in the future comes from a camera whose clock is wrong."""
+    """Nobody is writing it any more."""
     return abs(time.time() - entry.modified_ns / 1e9) > SETTLED
 
 
-def _summary(counts: Counter[Result]) -> str:
-    return ", ".join(f"{n} {SAID.get(result, result)}" for result, n in counts.items()) or "nothing new"
+def _order(path: str, folder: Path) -> tuple[tuple[int, str], ...]:
+    """As ``find`` walks: in each folder its files, then the folders in it."""
+    *folders, name = Path(path).relative_to(folder).parts
+    return (*((1, stored_path(each)) for each in folders), (0, stored_path(name)))
 
 
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """A lock that the kernel drops with its process, so that nobody is locked out by a worker that was killed."""
-    settings.VAR.mkdir(parents=True, exist_ok=True)
-    with open(settings.VAR / "watch.lock", "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+def _found(entry: Entry, options: dict[str, Any]) -> Found:
+    shown = stored_path(entry.path)
+    more: dict[str, Any] = {"size": entry.bytes}
+    if shown != entry.path:  # no text, but bytes: the only way back to the file
+        more["bytes"] = os.fsencode(entry.path).hex()
+    return Found(
+        shown,
+        name=line(os.path.basename(shown), NAME),
+        author=options.get("author", ""),
+        licence=options.get("licence", ""),
+        key=f"{shown}#{entry.bytes}-{entry.modified_ns}",
+        more=more,
+    )
+
+
+CRAWLER = FolderCrawler()

@@ -1,16 +1,20 @@
-"""``manage.py import DIR``: every picture below a folder, with as many threads as there are cores."""
+"""``manage.py import DIR``: every picture below a folder, with as many threads as there are cores.
+
+``manage.py import --metadata FILE``: what ``manage.py export`` wrote about them.
+"""
 
 from __future__ import annotations
 
-import time
+import os
+import sys
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -19,9 +23,12 @@ from tqdm import tqdm
 
 from gallery.commands import GalleryCommand
 from gallery.threads import in_threads
+from ingestion.folders import Entry, find, import_entry, new_entries
+from ingestion.metadata import NAMED as LINES_NAMED
+from ingestion.metadata import Tally, bring_back
 from ingestion.models import Edits, Job
 from ingestion.pipeline import Outcome, Result
-from ingestion.sources.folder import Entry, find, import_entry, new_entries
+from ingestion.sidecar_words import stored_path
 from ingestion.tasks import work_once
 from search.models import Feature
 
@@ -40,7 +47,13 @@ class Command(GalleryCommand):
     help = "Import all pictures below a folder. Safe to stop, to repeat and to run twice at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("folder", metavar="DIR", type=Path)
+        parser.add_argument("folder", nargs="?", metavar="DIR", type=Path)
+        parser.add_argument(
+            "--metadata",
+            metavar="FILE",
+            help="What “export” wrote: tags, captions and the rest come back to the pictures that are here. “-”: "
+            "standard input.",
+        )
         parser.add_argument("--wait", action="store_true", help="Return when every picture can be found.")
         parser.add_argument(
             "--edits",
@@ -50,7 +63,50 @@ class Command(GalleryCommand):
             "decides on the Import page, or skip it.",
         )
 
-    def handle(self, *args: Any, folder: Path, wait: bool, edits: str, **options: Any) -> None:
+    def handle(self, *args: Any, folder: Path | None, metadata: str | None, **options: Any) -> None:
+        if folder is None and metadata is None:
+            raise CommandError("Name a folder with pictures, or --metadata and a file that “export” wrote.")
+        if folder is not None:
+            self._import_folder(folder, options["wait"], options["edits"])
+        if metadata is not None:
+            self._import_metadata(metadata)
+
+    # --- metadata
+    def _import_metadata(self, name: str) -> None:
+        try:
+            with sys.stdin.buffer if name == "-" else Path(name).expanduser().open("rb") as file:
+                self._report_metadata(self._bring_back(file))
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(f"{_ended(error)}\nRun the same command again.") from error
+        except OSError as error:
+            raise CommandError(f"{name} cannot be read: {error.strerror}.") from error
+        except KeyboardInterrupt as error:
+            raise CommandError("Stopped. Run the same command again.", returncode=130) from error
+
+    def _bring_back(self, file: BinaryIO) -> Tally:
+        size = os.fstat(file.fileno()).st_size or None
+        with tqdm(desc="metadata", total=size, unit="B", unit_scale=True, file=self.stderr, disable=None) as bar:
+            return bring_back(file, bar.update)
+
+    def _report_metadata(self, tally: Tally) -> None:
+        counts = tally.counts
+        for sentence in tally.broken:
+            self.stderr.write(sentence)
+        if counts["broken"] > LINES_NAMED:
+            self.stderr.write(f"and {counts['broken'] - LINES_NAMED} broken lines more")
+        if counts["kept"]:
+            self.stderr.write(f"{counts['kept']} decisions differ from those made here, which were kept.")
+        if counts["names"]:
+            self.stderr.write(
+                f"{counts['names']} aliases or implications were left out: they mean something else here."
+            )
+        self.stdout.write(
+            f"{counts['tags']} tags; {counts['images']} pictures are here, {counts['changed']} of them changed, with "
+            f"{counts['words']} words more; {counts['unknown']} are not here; {counts['broken']} lines are broken."
+        )
+
+    # --- pictures
+    def _import_folder(self, folder: Path, wait: bool, edits: str) -> None:
         folder = folder.expanduser().absolute()
         try:
             entries = list(find(folder))
@@ -65,7 +121,7 @@ class Command(GalleryCommand):
             if wait:
                 self._wait()
         except (OperationalError, InterfaceError) as error:
-            raise CommandError(f"The database went away: {error}\n{AGAIN}") from error
+            raise CommandError(f"{_ended(error)}\n{AGAIN}") from error
         except KeyboardInterrupt as error:
             raise CommandError(f"Stopped. {AGAIN}", returncode=130) from error
         if not wait and counts["stored"]:
@@ -84,6 +140,8 @@ class Command(GalleryCommand):
                 counts[str(outcome.result)] += 1
                 known -= 1
                 bar.update()
+                for sentence in outcome.warnings:
+                    bar.write(f"warning: {sentence}", file=self.stderr)
                 if outcome.error:
                     refused.append((entry, outcome))
                 elif outcome.likenesses:
@@ -128,7 +186,7 @@ class Command(GalleryCommand):
                 while not all(worker.done() for worker in workers):
                     bar.n = max(bar.n, bar.total - Job.objects.open().count())
                     bar.refresh()
-                    time.sleep(0.2)
+                    wait(workers, timeout=0.2)
             finally:
                 stop.set()  # on Ctrl-C, and when the database is gone
             bar.update(bar.total - bar.n)
@@ -147,8 +205,15 @@ def _asked(edits: str) -> str | None:
     return edits if Feature.objects.exists() else None
 
 
+def _ended(error: Exception) -> str:
+    """Threads have connections of their own: the code of the error says what became of it, if there is one."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None) or ""
+    gone = not sqlstate or sqlstate.startswith(("08", "57P"))  # connection exceptions, shutdowns
+    return f"The database {'went away' if gone else 'gave it up'}: {error}"
+
+
 def _shown(entry: Entry) -> str:
-    return entry.path.encode("utf-8", "backslashreplace").decode()
+    return stored_path(entry.path)
 
 
 def _is_own(folder: Path) -> bool:
