@@ -1,28 +1,38 @@
-// Search by a picture that is pasted or dropped anywhere, or chosen on the search page.
-import { watchDrops } from "./drop.js";
+// Search by a picture, or by its address, that is pasted or dropped anywhere; or by one chosen on the search page.
+import { addressIn, isAddress, watchDrops } from "./drop.js";
 import { isImage, isWriting, token } from "./page.js";
 import { say } from "./say.js";
 
 let asking = false;
 
 /** Sends the picture and goes to its answer; what is wrong with it is said. */
-export async function ask(file) {
+export function ask(file) {
+  const body = new FormData();
+  body.append("picture", file, file.name || "pasted.png");
+  return post(document.body.dataset.search, body, "Looking for your picture…");
+}
+
+/** The same with the picture at an address, which the gallery fetches. */
+export function askAddress(url) {
+  const host = URL.parse?.(url)?.host ?? "there";
+  return post(`${document.body.dataset.search}url/`, new URLSearchParams({ url }), `Fetching the picture from ${host}…`);
+}
+
+async function post(address, body, words) {
   if (asking) return;
   asking = true;
-  const busy = say("Looking for your picture…", { busy: true });
-  const sentence = await send(file);
+  const busy = say(words, { busy: true });
+  const sentence = await send(address, body);
   asking = false;
   if (!sentence) return; // the answer is being opened
   busy.close();
   say(sentence, { bad: true });
 }
 
-async function send(file) {
-  const body = new FormData();
-  body.append("picture", file, file.name || "pasted.png");
+async function send(address, body) {
   const headers = { Accept: "application/json", "X-CSRFToken": token() };
   try {
-    const response = await fetch(document.body.dataset.search, { method: "POST", body, headers });
+    const response = await fetch(address, { method: "POST", body, headers });
     const answer = await response.json().catch(() => ({}));
     if (answer.address) return void location.assign(answer.address);
     return answer.detail ?? `The gallery could not look for it now (${response.status}). Try it again in a moment.`;
@@ -37,11 +47,21 @@ function askDropped(transfer) {
     say("Search takes one picture at a time. Many pictures and folders go to Import.", { bad: true });
   } else if (transfer.files.length) {
     ask(transfer.files[0]);
+  } else if (addressIn(transfer)) {
+    askAddress(addressIn(transfer));
+  } else {
+    say("There is no picture and no web address in what was dropped.", { bad: true });
   }
 }
 
 function askPasted(event) {
   const file = [...event.clipboardData.files].find(isImage);
+  const text = event.clipboardData.getData("text/plain").trim();
+  if (!file && isAddress(text) && !isWriting(event.target)) {
+    event.preventDefault();
+    askAddress(text);
+    return;
+  }
   // A copied table comes as text and as a picture of it: in a text field the text is meant.
   if (!file || (isWriting(event.target) && event.clipboardData.types.includes("text/plain"))) return;
   event.preventDefault();
@@ -58,4 +78,4 @@ function askChosen(event) {
 addEventListener("paste", askPasted);
 addEventListener("change", askChosen);
 addEventListener("pageshow", () => (asking = false));
-watchDrops(askDropped, () => !document.querySelector("[data-import]"));
+watchDrops(askDropped, () => !document.querySelector("[data-import]"), { addresses: true });

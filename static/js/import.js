@@ -16,11 +16,14 @@ function open(root) {
   const lines = root.querySelector(".lines");
   const tally = tallyOf(root);
   const edits = root.querySelector("[name=edits]");
+  const mine = root.querySelector("[name=private]"); // who has no account keeps nothing to oneself
   const waiting = [];
   let running = 0;
 
   // What was chosen when the file was dropped: the next batch may be told otherwise.
-  function push(file, line, policy = edits.value) {
+  const chosen = () => ({ edits: edits.value, isPrivate: Boolean(mine?.checked) });
+
+  function push(file, line, policy = chosen()) {
     waiting.push([file, line, policy]);
     tally.expect();
     while (running < Number(root.dataset.limit) && waiting.length) work();

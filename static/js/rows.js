@@ -1,4 +1,5 @@
-// Endless rows without a jump: the last row is held back until the next page completes it.
+// Endless rows without a jump: the last row is held back until the next page completes it. The page is not painted
+// before this script has run (blocking="render"): whoever had seen the last row would see it jump.
 
 /** Pictures of the last row would move and grow when more join them, so they wait for those. */
 function hold(rows) {
