@@ -11,26 +11,56 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ["gallery", "search", "ingestion"]
 PURE = [
+    "gallery/database/cluster.py",
     "gallery/decoder.py",
     "gallery/disk.py",
     "gallery/exif.py",
+    "gallery/history_words.py",
     "gallery/justified.py",
     "gallery/names.py",
     "gallery/pictures.py",
-    "gallery/database/cluster.py",
-    "search/engines",
+    "ingestion/addresses.py",
+    "ingestion/answers.py",
+    "ingestion/archive_formats.py",
+    "ingestion/declared.py",
+    "ingestion/download_errors.py",
+    "ingestion/judgement.py",
+    "ingestion/measures.py",
+    "ingestion/mixture.py",
+    "ingestion/novelty_curve.py",
+    "ingestion/reading.py",
+    "ingestion/sources/_news.py",
+    "ingestion/tars.py",
+    "ingestion/text_detector.py",
+    "ingestion/watermarks",
+    "search/compiling/contradictions.py",
+    "search/compiling/walk.py",
+    "search/datasets/cleaning.py",
+    "search/datasets/errors.py",
+    "search/datasets/file_names.py",
+    "search/datasets/index.py",
+    "search/datasets/sampling.py",
+    "search/datasets/scores.py",
+    "search/datasets/thinning.py",
     "search/encoders",
+    "search/engines",
     "search/errors.py",
     "search/expansion.py",
     "search/fusion.py",
+    "search/half_written.py",
     "search/indexes",
     "search/kernels.py",
+    "search/language",
     "search/learned.py",
     "search/meaning.py",
+    "search/phonetic.py",
     "search/query.py",
     "search/vlad.py",
+    "search/vocabulary.py",
     "search/whitening.py",
 ]
+ALONE = "search/client"
+"""Is installed without the rest, too: it imports itself relatively, and of others httpx2 only."""
 HEAVY = {"cv2", "faiss", "kornia", "numba", "open_clip", "scipy", "timm", "torch", "transformers"}
 
 
@@ -44,8 +74,10 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, f"{path} imports relatively: write the whole name"
+            assert name(path).startswith(ALONE), f"{path} imports relatively: write the whole name"
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path} imports relatively: write the whole name"
             yield node.module or ""
 
 
@@ -62,6 +94,11 @@ def test_nothing_imports_upwards(path):
 @pytest.mark.parametrize("path", files(*PURE), ids=name)
 def test_pure_modules_have_no_django(path):
     assert not [module for module in imports(path) if module.split(".")[0] in ("django", "huey")]
+
+
+@pytest.mark.parametrize("path", files(ALONE), ids=name)
+def test_the_client_stands_alone(path):
+    assert {module.split(".")[0] for module in imports(path)} <= {*sys.stdlib_module_names, "httpx2"}
 
 
 def test_heavy_libraries_are_not_loaded_at_start():

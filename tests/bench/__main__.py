@@ -16,7 +16,17 @@ BENCHES = [
     "global_features",
     "import",
     "scale",
+    "web",
     "text_search",
+    "ocr_words",
+    "tags",
+    "complete",
+    "ocr",
+    "novelty",
+    "quality",
+    "mining",
+    "datasets",
+    "watermark",
 ]
 
 

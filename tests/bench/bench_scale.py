@@ -45,6 +45,7 @@ def make_images() -> None:
     from gallery import renditions
     from gallery.pictures import Picture
     from search.engines import own_engines
+    from search.proven import versions
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -57,13 +58,29 @@ def make_images() -> None:
             [placeholder, IMAGES],
         )
         for name, engine in own_engines().items():
-            sizes = {"phash": None}
             feature = engine.extract(Picture(np.kron(pixels, np.ones((8, 8, 1), np.uint8)), 128, 96, "JPEG", {}))
             with cursor.copy("COPY search_feature (image_id, engine, version, data) FROM STDIN") as copy:
                 for image_id in range(1, IMAGES + 1):
-                    head = rng.bytes(72) + feature[72:] if name in sizes else rng.bytes(len(feature))
-                    copy.write_row((image_id, name, engine.version, head))
+                    copy.write_row((image_id, name, engine.version, _random_feature(name, feature, rng)))
+        # Duplicates of them were looked for already, as in any gallery that was left alone for a day.
+        cursor.execute(
+            "INSERT INTO search_examination (image_id, versions, notice)"
+            " SELECT n, %s, '' FROM generate_series(1, %s) n",
+            [versions(), IMAGES],
+        )
         cursor.execute("ANALYZE")
+
+
+def _random_feature(name: str, feature: bytes, rng: np.random.Generator) -> bytes:
+    from search.keypoints import Keypoints, pack
+
+    if name == "phash":
+        return rng.bytes(72) + feature[72:]
+    if name != "local_features":
+        return rng.bytes(len(feature))
+    places = (rng.random((250, 4)) * (640, 480, 20, 360)).astype(np.float32)
+    descriptors = rng.integers(0, 120, (250, 128), dtype=np.uint8)
+    return pack(Keypoints(640, 480, places, descriptors, np.zeros((48, 64), np.uint8)))
 
 
 def wait_for_server() -> None:

@@ -1,96 +1,78 @@
-"""A whole gallery, started as its users start it, and a real browser."""
+"""A real browser, and a gallery for it."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.pictures import encode, photo
+from tests.browser.galleries import Beginnings, Site, a_gallery
+from tests.sites.site import Site as WebSite
+from tests.sites.site import a_site
 
-ROOT = Path(__file__).resolve().parents[2]
-COUNT = 90
-"""Pictures in the gallery: more than one page."""
+HERE = Path(__file__).parent
 WIDTHS = {"narrow": (390, 844), "wide": (1440, 900)}
 PASSWORD = "correct horse 42"
+LONGEST = ["test_pages", "test_text_search", "test_import_held", "test_models_page", "test_mining"]
+"""Files that are begun first, so that no process works at one of them alone in the end."""
+SLOWED = int(os.environ.get("BROWSER_SLOWED", "1"))
+"""BROWSER_SLOWED=5 makes the browser five times slower: a test that is quicker than its page fails then."""
+expect.set_options(timeout=20_000)  # a first search compiles; how long a thing takes is the business of the benchmark
 
 
-@dataclass
-class Site:
-    url: str
-    welcome: str
-    folder: Path
-    environment: dict[str, str]
-
-    def manage(self, *arguments: str) -> str:
-        run = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return run.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.hookimpl(trylast=True)  # after that of tests/conftest.py, which means other files
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if all(item.path.is_relative_to(HERE) for item in items):
+        places = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
-def site(chromium: str) -> Iterator[Site]:
-    """`manage.py run` in a folder of its own; the account is made through the link that it prints."""
-    folder = Path(tempfile.mkdtemp(prefix="lookalike-browser-"))
-    folder.chmod(0o755)
-    environment = os.environ | {"LOOKALIKE_VAR": str(folder), "LOOKALIKE_PAGE_SIZE": "30"}
-    port = free_port()
-    log = folder / "printed"
-    with log.open("w") as output:
-        command = [sys.executable, "manage.py", "run", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
-    try:
-        welcome = read_welcome(log)
-        yield Site(f"http://localhost:{port}", welcome, folder, environment)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+def web_site() -> Iterator[WebSite]:
+    """Another site on loopback, which the gallery may fetch from."""
+    with a_site() as site:
+        yield site
 
 
-def read_welcome(log: Path) -> str:
-    end = time.monotonic() + 120
-    while "Ctrl-C" not in log.read_text():
-        assert time.monotonic() < end, f"the gallery did not start: {log.read_text()}"
-        time.sleep(0.1)
-    (link,) = re.findall(r"http\S+/welcome/\S+", log.read_text())
-    return link
+@pytest.fixture(scope="session")
+def beginnings() -> Iterator[Beginnings]:
+    beginnings = Beginnings(os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid()))
+    yield beginnings
+    beginnings.close()
+
+
+@pytest.fixture(scope="session")
+def site(chromium: str, beginnings: Beginnings, web_site: WebSite) -> Iterator[Site]:
+    """A gallery with COUNT pictures that can all be found."""
+    settings = {"LOOKALIKE_PAGE_SIZE": "30", "LOOKALIKE_FETCH_HOSTS": web_site.host}
+    with a_gallery(beginnings.filled(), **settings) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def filled(site: Site, signed_in: dict) -> Site:
+    """It has its first account."""
+    return site
 
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
 def signed_in(site: Site, browser: Browser) -> dict:
+    return claim(site, browser)
+
+
+def claim(site: Site, browser: Browser) -> dict:
     """The cookies of the first account, made through the one-time link."""
     context = browser.new_context()
     page = context.new_page()
@@ -105,39 +87,59 @@ def signed_in(site: Site, browser: Browser) -> dict:
     return state
 
 
-@pytest.fixture(scope="session")
-def filled(site: Site, signed_in: dict) -> Site:
-    """The site with COUNT pictures that can all be found."""
-    folder = site.folder / "inbox"
-    folder.mkdir()
-    for seed in range(COUNT):
-        width, height = [(480, 360), (360, 480), (640, 300), (400, 400)][seed % 4]
-        (folder / f"{seed:03}.jpg").write_bytes(encode(photo(seed, width, height)))
-    site.environment["LOOKALIKE_WORKERS"] = "1"  # one thread: the pictures come in the order of their names
-    site.manage("import", str(folder), "--wait")
-    return site
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every page is looked at in both widths (test_pages.py); what is done on them, in one of the two each."""
+    if "viewport" in metafunc.fixturenames:
+        both = metafunc.module.__name__.endswith("test_pages")
+        one = list(WIDTHS)[crc32(metafunc.function.__qualname__.encode()) % 2]
+        metafunc.parametrize("viewport", list(WIDTHS) if both else [one], indirect=True)
 
 
-@pytest.fixture(params=WIDTHS, ids=list(WIDTHS))
+@pytest.fixture
 def viewport(request: pytest.FixtureRequest) -> dict[str, int]:
     width, height = WIDTHS[request.param]
     return {"width": width, "height": height}
 
 
+@pytest.fixture(scope="session")
+def contexts(site: Site, browser: Browser, signed_in: dict) -> Iterator[dict[int, BrowserContext]]:
+    """One for each width: a new one begins with a new process and without a cache, which doubles the work of a test."""
+    made = {}
+    for width, height in WIDTHS.values():
+        size = {"width": width, "height": height}
+        made[width] = browser.new_context(viewport=size, storage_state=signed_in, base_url=site.url)
+        made[width].grant_permissions(["clipboard-read", "clipboard-write"], origin=site.url)
+    yield made
+    for context in made.values():
+        context.close()
+
+
 @pytest.fixture
-def context(browser: Browser, site: Site, viewport: dict, signed_in: dict) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport=viewport, storage_state=signed_in, base_url=site.url)
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.url)
+def context(contexts: dict[int, BrowserContext], viewport: dict, signed_in: dict) -> Iterator[BrowserContext]:
+    """Without what another test has left in it."""
+    context = contexts[viewport["width"]]
     yield context
-    context.close()
+    for page in context.pages:
+        page.close()
+    context.set_storage_state(signed_in)
+
+
+def slow_down(page: Page) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+    session.send("Network.enable")
+    line = {"offline": False, "latency": 60 * (SLOWED - 1), "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", line)
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     """A page that must stay free of errors: nothing thrown, nothing refused by the content policy."""
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(20_000)
     errors: list[str] = []
+    if SLOWED > 1:
+        slow_down(page)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.errors = errors  # a test that provokes an answer of 4xx clears it

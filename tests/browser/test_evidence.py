@@ -15,14 +15,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="session")
 def parts(filled):
     """The gallery with two crops of its picture 20.jpg (480 x 360): {name: number}."""
-    folder = filled.folder / "parts"
-    folder.mkdir()
     whole = photo(20, 480, 360)
-    (folder / "left.png").write_bytes(encode(whole.crop((20, 20, 320, 320)), "PNG"))
-    (folder / "right.png").write_bytes(encode(whole.crop((200, 60, 470, 340)), "PNG"))
-    filled.manage("import", str(folder), "--edits", "keep", "--wait")
+    crops = {"left.png": whole.crop((20, 20, 320, 320)), "right.png": whole.crop((200, 60, 470, 340))}
+    filled.bring("parts", {name: encode(crop, "PNG") for name, crop in crops.items()}, "--edits", "keep")
     show = "from gallery.models import Image; print(dict(Image.objects.values_list('name', 'pk')))"
-    return {name: int(pk) for name, pk in re.findall(r"'([^']+)': (\d+)", filled.manage("shell", "-c", show))}
+    return {name: int(pk) for name, pk in re.findall(r"'([^']+)': (\d+)", filled.run(show))}
 
 
 def ask(page: Page, tmp_path, picture: Image.Image) -> None:
@@ -50,7 +47,7 @@ class TestOutlines:
         """Each picture of a collage has its outline; the outline and its card light up together."""
         ask(page, tmp_path, collage())
         assert fits(page)
-        assert page.evaluate(LAYOUT_SHIFTS) == 0
+        assert page.evaluate(LAYOUT_SHIFTS) == []
         outlines = page.locator("a.outline")
         expect(outlines).to_have_count(4)
         name = outlines.first.get_attribute("data-outline")
@@ -80,7 +77,7 @@ class TestOutlines:
         page.locator(".strips").scroll_into_view_if_needed()
         expect(page.locator(".strip-title").first).to_contain_text("2 pictures are parts of this one")
         assert fits(page)
-        assert page.evaluate(LAYOUT_SHIFTS) == 0
+        assert page.evaluate(LAYOUT_SHIFTS) == []
         outline = page.locator("#stage-outlines a.outline").first
         expect(outline).to_be_hidden()
         page.keyboard.press("o")
@@ -111,7 +108,7 @@ class TestEvidence:
         assert fits(page)
         expect(page.locator(".points:visible")).to_have_count(1)
         expect(page.locator("main")).to_contain_text("left.png is a part of 020.jpg")
-        assert page.evaluate(LAYOUT_SHIFTS) == 0
+        assert page.evaluate(LAYOUT_SHIFTS) == []
 
     def test_it_is_swiped_by_pointer_and_by_key(self, page, parts):
         self.opened(page, parts)

@@ -8,16 +8,11 @@ import pytest
 from PIL.Image import Image as PillowImage
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site
+from tests.browser.galleries import Site, picture
 from tests.browser.test_pages import DROP, a_file, fits
 from tests.pictures import encode, photo
 
 pytestmark = pytest.mark.browser
-
-
-def picture(seed: int) -> PillowImage:
-    """As tests/browser/conftest.py has put it into the gallery."""
-    return photo(seed, *[(480, 360), (360, 480), (640, 300), (400, 400)][seed % 4])
 
 
 def crop_of(seed: int, viewport: dict) -> bytes:
@@ -28,11 +23,9 @@ def crop_of(seed: int, viewport: dict) -> bytes:
 
 def own_picture(filled: Site, name: str, seed: int) -> PillowImage:
     """One more in the gallery, of which no other test makes edits."""
-    folder = filled.folder / name
-    folder.mkdir()
-    (folder / f"{name}.jpg").write_bytes(encode(photo(seed, 480, 360)))
-    filled.manage("import", str(folder), "--wait")
-    return photo(seed, 480, 360)
+    whole = photo(seed, 480, 360)
+    filled.bring(name, {f"{name}.jpg": encode(whole)})
+    return whole
 
 
 def drop(page: Page, name: str, content: bytes):

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, ROOT, free_port, read_welcome
+from tests.browser.conftest import claim
+from tests.browser.galleries import Beginnings, Site, a_gallery
 from tests.browser.test_pages import fits
 from tests.pictures import encode, photo
 from tests.search.hub import Hub, start
@@ -36,48 +30,21 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def fresh(chromium: str, hub: Hub) -> Iterator[tuple[str, str]]:
-    """(address, link to the first account) of a gallery of 24 pictures that knows no hub but ours."""
-    folder = Path(tempfile.mkdtemp(prefix="lookalike-models-"))
-    folder.chmod(0o755)
-    environment = os.environ | {"LOOKALIKE_VAR": str(folder), "HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1"}
-    port, log = free_port(), folder / "printed"
-    with log.open("w") as output:
-        command = [sys.executable, "manage.py", "run", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
-    try:
-        welcome = read_welcome(log)
-        inbox = folder / "inbox"
-        inbox.mkdir()
-        for seed in range(24):
-            (inbox / f"{seed}.jpg").write_bytes(encode(photo(seed, 400, 300)))
-        command = [sys.executable, "manage.py", "import", str(inbox), "--wait"]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-        yield f"http://localhost:{port}", welcome
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+def fresh(chromium: str, beginnings: Beginnings, hub: Hub) -> Iterator[Site]:
+    """A gallery of 24 pictures that knows no hub but ours."""
+    with a_gallery(beginnings.empty(), HF_ENDPOINT=hub.url, NO_PROXY="127.0.0.1") as site:
+        site.bring("inbox", {f"{seed}.jpg": encode(photo(seed, 400, 300)) for seed in range(24)})
+        yield site
 
 
 @pytest.fixture(scope="module")
-def cookies(fresh: tuple[str, str], browser: Browser) -> dict:
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(fresh[1])
-    page.fill("[name=username]", "ada")
-    page.fill("[name=password1]", PASSWORD)
-    page.fill("[name=password2]", PASSWORD)
-    page.press("[name=password2]", "Enter")
-    page.wait_for_url("**/import/")
-    state = context.storage_state()
-    context.close()
-    return state
+def cookies(fresh: Site, browser: Browser) -> dict:
+    return claim(fresh, browser)
 
 
 @pytest.fixture
-def page(browser: Browser, fresh: tuple[str, str], cookies: dict, viewport: dict) -> Iterator[Page]:
-    context = browser.new_context(viewport=viewport, storage_state=cookies, base_url=fresh[0])
+def page(fresh: Site, browser: Browser, cookies: dict, viewport: dict) -> Iterator[Page]:
+    context = browser.new_context(viewport=viewport, storage_state=cookies, base_url=fresh.url)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -123,9 +90,9 @@ def test_another_network_is_planned_before_anything_happens(page: Page):
     assert fits(page)
 
 
-def test_without_javascript_it_is_reloaded(browser: Browser, fresh: tuple[str, str], cookies: dict, viewport: dict):
+def test_without_javascript_it_is_reloaded(browser: Browser, fresh: Site, cookies: dict, viewport: dict):
     context = browser.new_context(
-        viewport=viewport, storage_state=cookies, base_url=fresh[0], java_script_enabled=False
+        viewport=viewport, storage_state=cookies, base_url=fresh.url, java_script_enabled=False
     )
     page = context.new_page()
     page.goto(MODELS)

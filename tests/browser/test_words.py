@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site
+from tests.browser.galleries import Site
 from tests.browser.test_pages import fits
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ print(image.pk, ImageTag.objects.filter(image=image).update(confidence=0.9, offe
 @pytest.fixture(scope="session")
 def worded(filled: Site) -> Site:
     """The gallery with a caption and tags for each picture, as networks would suggest them."""
-    filled.manage("shell", "-c", SUGGEST)
+    filled.run(SUGGEST)
     return filled
 
 
@@ -44,7 +44,7 @@ def worded(filled: Site) -> Site:
 def address(worded: Site, viewport: dict) -> str:
     """Of a picture with three tags that only this width of the window decides about."""
     name = "042.jpg" if viewport["width"] < 500 else "046.jpg"
-    pk = worded.manage("shell", "-c", SURE.format(name)).split()[-2]
+    pk = worded.run(SURE.format(name)).split()[-2]
     return f"/image/{pk}/"
 
 
@@ -120,17 +120,15 @@ def test_two_people_at_once(page, context, address):
 def test_a_caption_with_a_line_break_is_edited(page, worded, address):
     """As a merge makes them; browsers send other line breaks than they got."""
     caption = f"Caption.objects.get_or_create(image_id={address.split('/')[2]}, origin='person', generation=0)[0]"
-    worded.manage(
-        "shell",
-        "-c",
-        f"from gallery.models import Caption\nc = {caption}\nc.text = 'one\\ntwo'\nc.state = 'accepted'\nc.save()",
+    worded.run(
+        f"from gallery.models import Caption\nc = {caption}\nc.text = 'one\\ntwo'\nc.state = 'accepted'\nc.save()"
     )
     page.goto(address)
     page.get_by_text("Edit", exact=True).click()
     page.get_by_role("textbox", name="Caption").fill("three")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".said")).to_have_text("three")
-    worded.manage("shell", "-c", f"from gallery.models import Caption\n{caption}.delete()")
+    worded.run(f"from gallery.models import Caption\n{caption}.delete()")
 
 
 def test_who_was_signed_out_gets_the_page_as_it_is_now(page, context, address):
@@ -151,14 +149,14 @@ def test_what_was_trashed_meanwhile_is_said_to_be_gone(page, worded, address):
     pk = address.split("/")[2]
     page.goto(address)
     page.route("**/reject/", lambda route: route.fulfill(status=404, content_type="text/html", body="<HTML><h1>x</h1>"))
-    worded.manage("shell", "-c", change.format(pk, "'2026-01-01T00:00Z'"))
+    worded.run(change.format(pk, "'2026-01-01T00:00Z'"))
     try:
         with page.expect_navigation():
             tag(page, "beach").get_by_role("button").last.click()
         expect(page.locator("main")).to_have_count(1)
         expect(page.get_by_text("x", exact=True)).to_have_count(0)
     finally:
-        worded.manage("shell", "-c", change.format(pk, "None"))
+        worded.run(change.format(pk, "None"))
     page.errors.clear()  # the 404 in the console
 
 

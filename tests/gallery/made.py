@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.db import connection
 
+from gallery.models import Tag
+from gallery.tags import tags_called
+from gallery.words import tag_name
+
 
 def rows(count: int, width: str = "100 + i %% 7") -> list[int]:
     """So many visible images without files; ``width`` is SQL of the number i. Returns their ids."""
@@ -18,3 +22,14 @@ def rows(count: int, width: str = "100 + i %% 7") -> list[int]:
             [count],
         )
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def tag_called(written: str) -> Tag:
+    """The tag of this name, or whose other name it is; made if there is none."""
+    name = tag_name(written)
+    return Tag.objects.get(pk=tags_called([name])[name])
+
+
+def counts_of(*tags: Tag) -> dict[int, int]:
+    """{id of a tag: pictures that have it now}"""
+    return {tag.pk: tag.pictures for tag in Tag.objects.counted().filter(pk__in=[tag.pk for tag in tags])}

@@ -131,7 +131,7 @@ def test_asks_the_database_as_often_for_many_pictures_as_for_one(
     with django_assert_num_queries(1):
         assert len(shown(client.get("/", headers={"HX-Request": "true"}))) == 50
     as_admin.get("/")
-    with django_assert_num_queries(3):  # and the session and the user
+    with django_assert_num_queries(4):  # and the session, the user, and who waits for an approval
         assert len(shown(as_admin.get("/"))) == 50
 
 

@@ -451,7 +451,8 @@ good = dict(shape=[1, 2], width=2, height=1)
 )
 def test_a_child_that_misbehaves_costs_one_picture(act, word, fresh, monkeypatch):
     monkeypatch.setattr(children, "COMMAND", [sys.executable, "-c", ROGUE + act])
-    error = refusal(encode(draw()), max_seconds=0.5)
+    # Who is silent is waited for to the end; on a busy machine others need longer than that to say their word.
+    error = refusal(encode(draw()), max_seconds=0.5 if word == "seconds" else 60)
     assert error.code == "too_complex"
     assert word in str(error)
     monkeypatch.undo()
@@ -529,7 +530,7 @@ def test_a_child_ends_with_its_parent():
     parent = subprocess.run([sys.executable, "-c", code], cwd=ROOT, input=encode(draw()), capture_output=True)
     assert parent.returncode == -signal.SIGKILL
     status = Path(f"/proc/{int(parent.stdout)}/stat")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < end, "the child lives on"
         time.sleep(0.02)

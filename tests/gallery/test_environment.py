@@ -16,6 +16,7 @@ from gallery.environment import (
     env_bool,
     env_choice,
     env_folders,
+    env_hosts,
     env_int,
     env_list,
     env_text,
@@ -146,3 +147,12 @@ def test_only_a_postgresql_is_taken(url):
 def test_a_postgresql_is_taken_as_it_is_written():
     settings = postgresql_at("postgres://me:secret@db.example/pictures")
     assert (settings["HOST"], settings["NAME"], settings["USER"]) == ("db.example", "pictures", "me")
+
+
+def test_mails_link_to_hosts_that_are_named(say):
+    say("gallery.example.org")
+    assert env_hosts("LOOKALIKE_TESTED", "", mails=True) == ["gallery.example.org"]
+    say("*")
+    assert env_hosts("LOOKALIKE_TESTED", "", mails=False) == ["*"]
+    with pytest.raises(ImproperlyConfigured, match="name the hosts that mails may link to"):
+        env_hosts("LOOKALIKE_TESTED", "", mails=True)

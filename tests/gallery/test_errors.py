@@ -202,3 +202,36 @@ def test_a_command_says_that_the_database_is_away():
     assert done.returncode == 1
     assert "CommandError: The database cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- under /api/
+def problem_of(response) -> dict[str, str]:
+    assert response["Content-Type"] == "application/json"
+    sentence = response.json()
+    assert sentence.keys() == {"detail", "code"}
+    assert "hunter2" not in response.content.decode()
+    return sentence
+
+
+def test_programs_are_told_of_a_nul():
+    client = Client(raise_request_exception=False)
+    response = client.get("/api/images/%00")
+    assert (response.status_code, problem_of(response)) == (
+        400,
+        {"detail": "The address holds a NUL.", "code": "broken"},
+    )
+    assert "<h1" in client.get("/image/%00").content.decode()
+
+
+def test_programs_are_told_nothing_of_what_they_have_broken():
+    response = Client(raise_request_exception=False).get("/api/me", headers={"host": "hunter2"})
+    assert (response.status_code, problem_of(response)["code"]) == (400, "broken")
+
+
+@pytest.mark.django_db
+def test_an_error_of_ours_is_a_problem_for_programs(monkeypatch, caplog):
+    monkeypatch.setattr("gallery.site_api._me", fails)
+    response = Client(raise_request_exception=False).get("/api/me")
+    assert (response.status_code, problem_of(response)["code"]) == (500, "error")
+    (line,) = [record for record in caplog.records if record.name == "django.request"]
+    assert (line.levelname, line.exc_info[0]) == ("ERROR", ValueError)

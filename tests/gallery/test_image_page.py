@@ -156,5 +156,5 @@ def test_asks_the_database_a_fixed_number_of_times(db, client: Client, django_as
     for number in range(20):
         ImageTag.objects.create(image_id=pk, tag=Tag.objects.create(name=f"tag {number}"))
         ImageSource.objects.create(image_id=pk, kind="upload", address=f"{number}.jpg")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get(f"/image/{pk}/")

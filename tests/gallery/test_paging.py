@@ -7,6 +7,7 @@ import random
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +67,9 @@ def test_handles_any_number_around_the_page_size(sort, count):
 
 
 @every_sort
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 10**6), size=st.integers(1, 9), count=st.integers(0, 40))
 def test_meets_exactly_once_what_was_there_throughout(sort, seed, size, count):
     Image.objects.all().delete()
@@ -185,7 +188,9 @@ def test_rejects_the_cursor_of_another_order(sort, cursor):
 
 @every_sort
 @given(cursor=st.text(max_size=40))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_rejects_or_answers_any_text_as_a_cursor(sort, cursor):
     try:
         page, after = Order(sort, 1).page(visible(), cursor, 10)
@@ -203,18 +208,19 @@ def test_handles_the_ends_of_the_numbers(cursor):
         Order(sort).page(visible(), f"-{2**63 - 1}.{cursor}", 10)
 
 
-@pytest.mark.parametrize(
-    ("sort", "index"), [("newest", "image_visible"), ("oldest", "image_visible"), ("largest", "image_largest")]
-)
-def test_starts_in_the_middle_of_an_index_even_among_equal_pictures(sort, index):
-    rows(20_000, "4000")  # one camera: all pictures are of one size
+def test_starts_in_the_middle_of_an_index_even_among_equal_pictures():
+    made = rows(20_000, "4000")  # one camera: all pictures are of one size
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE gallery_image")
-    order = Order(sort)
-    middle = order.of(visible())[10_000]
-    for side in (order.after, order.before):
-        plan = side(visible(), order.cursor(middle))[:60].explain(analyze=True)
-        assert index in plan
-        assert "Index Cond" in plan
-        assert "Removed by Filter" not in plan  # nothing before the page is read
-        assert "Sort" not in plan
+        # With half of them in the trash the index of the visible ones is the shorter way, whatever the statistics say.
+        Image.objects.filter(pk__in=made[::2]).update(trashed_at=timezone.now())
+        cursor.execute("ANALYZE gallery_image")
+    for sort, index in (("newest", "image_visible"), ("oldest", "image_visible"), ("largest", "image_largest")):
+        order = Order(sort)
+        middle = order.of(visible())[5_000]
+        for side in (order.after, order.before):
+            plan = side(visible(), order.cursor(middle))[:60].explain(analyze=True)
+            assert index in plan, sort
+            assert "Index Cond" in plan, sort
+            assert "Removed by Filter" not in plan, sort  # nothing before the page is read
+            assert "Sort" not in plan, sort

@@ -39,6 +39,11 @@ def test_it_works(forward_again: None):
         Caption.objects.create(text=f"caption {generation}", **words)
     ImageTag.objects.create(tag=tag, image=image)
     ImageTag.objects.create(tag=other, generation=1, state="suggested", confidence=0.2, **machine)
+    assert Image.objects.get().caption == "caption 2"
+    migrate(("gallery", "0003_word_search"))
+    Caption.objects.filter(generation=2).update(state="rejected")
+    assert query("SELECT caption FROM gallery_image") == {("caption 1",)}  # the trigger of before is there again
+    Caption.objects.filter(generation=2).update(state="accepted")
     migrate(("gallery", "0001_initial"))
     origin = machine["origin"][:64]
     assert query("SELECT tag_id, origin, state FROM gallery_imagetag") == {
@@ -49,3 +54,14 @@ def test_it_works(forward_again: None):
     assert query("SELECT text, origin FROM gallery_caption") == {("caption 2", origin)}
     migrate()
     assert Image.objects.get().caption == "caption 2"
+
+
+@pytest.mark.django_db
+def test_a_caption_that_moves_changes_both_images():
+    first, second = Image.objects.filter(pk__in=rows(2)).order_by("pk")
+    Caption.objects.create(image=first, text="a boat", origin="net:1", state="suggested")
+    moved = Caption.objects.create(image=first, text="A wave")
+    Caption.objects.filter(pk=moved.pk).update(image=second)
+    assert list(Image.objects.order_by("pk").values_list("caption", flat=True)) == ["a boat", "A wave"]
+    Caption.objects.filter(image=first).update(image=second)
+    assert list(Image.objects.order_by("pk").values_list("caption", flat=True)) == ["", "A wave"]

@@ -1,13 +1,15 @@
 """A process of the gallery that ends itself with SIGKILL at the n-th step that matters.
 
 Run as ``python tests/ingestion/killed.py``. Everything is imported once; then each line of standard input is one run
-in a fork: {"kill": n, "what": "import", "upload", "hold", "keep" or "replace", "path": ...}, where n = 0 is never, and
-the last two name the held upload instead of a path. The answer is how it ended, and what it acknowledged. A step is a
-flush, rename or removal of a file, or a commit; each counts before and after.
+in a fork: {"kill": n, "what": "import", "upload", "hold", "keep", "replace" or "sweep", "path": ...}, where n = 0 is
+never; "keep" and "replace" name the held upload instead of a path, and "sweep" nothing. The answer is how it ended, and
+what it acknowledged. A step is a flush, rename or removal of a file, or a commit: it dies before each, which is after
+the one before.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -19,6 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ["DJANGO_SETTINGS_MODULE"] = "gallery.settings"
+
+from tests.ingestion.forked import in_a_fork
 
 _lock = threading.Lock()
 _left = 0
@@ -35,9 +39,7 @@ def step() -> None:
 def counted(function: Callable) -> Callable:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         step()
-        result = function(*args, **kwargs)
-        step()
-        return result
+        return function(*args, **kwargs)
 
     return wrapper
 
@@ -99,28 +101,28 @@ def do_replace(token_and_image: str) -> None:
     print("acknowledged", file=sys.stderr, flush=True)
 
 
-DEEDS = {"import": do_import, "upload": do_upload, "hold": do_hold, "keep": do_keep, "replace": do_replace}
+def do_sweep(_: str) -> None:
+    from ingestion.models import sweep_held
+
+    list(sweep_held())
+
+
+DEEDS = {
+    "import": do_import,
+    "upload": do_upload,
+    "hold": do_hold,
+    "keep": do_keep,
+    "replace": do_replace,
+    "sweep": do_sweep,
+}
 
 
 def run(kill: int, what: str, path: str) -> dict:
-    """In a fork."""
-    out, into = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(into, 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    def deed() -> None:
         arm(kill)
-        status = 1
-        try:
-            DEEDS[what](path)
-            status = 0
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    os.close(into)
-    with open(out) as said:
-        text = said.read()
-    return {"status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "said": text}
+        DEEDS[what](path)
+
+    return in_a_fork(deed)
 
 
 def main() -> None:
@@ -130,13 +132,30 @@ def main() -> None:
     from django.conf import settings
 
     settings.ALLOWED_HOSTS.append("testserver")
+    import django.test
+    import faiss  # noqa: F401
+    from django.contrib.messages.storage import fallback  # noqa: F401
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.core.management import load_command_class
+    from django.db.migrations.loader import MigrationLoader
+    from PIL import Image
+
     import gallery.urls  # noqa: F401 - with all that it imports
     import ingestion.tasks  # noqa: F401
+    import search.indexes._scan
+    import search.indexes.keypoint_index  # noqa: F401
+    from ingestion.annotators import all_annotators
     from search.engines import own_engines
     from tests.pictures import encode, photo
 
+    MigrationLoader(None)
+    load_command_class("ingestion", "import")
+    all_annotators()
+    WSGIHandler()  # with its middleware
+    Image.init()
     for engine in own_engines().values():
         engine.extract(_picture(encode(photo(0))))  # with what a leaf imports when it is first needed
+    gc.freeze()  # a collection in a fork would copy all of this
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(run(**json.loads(line))), flush=True)

@@ -40,7 +40,7 @@ def at_once(count: int, function: Callable[[int], Any]) -> list[Any]:
 
     def one(number: int) -> Any:
         try:
-            together.wait(30)
+            together.wait(120)
             return function(number)
         finally:
             connection.close()
@@ -57,7 +57,7 @@ def sql(statement: str, *params: object) -> list[tuple]:
 
 def wait_for_a_lock() -> None:
     """Until somebody waits for a lock that another connection holds."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 120
     while not sql("SELECT 1 FROM pg_locks WHERE NOT granted"):
         assert time.monotonic() < ends, "nobody waits"
         time.sleep(0.01)

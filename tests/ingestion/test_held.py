@@ -200,7 +200,7 @@ class TestKeep:
             thread = Thread(target=lambda: (brought.append(bring_edit(crop(), by=member)), connection.close()))
             thread.start()
             wait_for_a_lock()
-        thread.join(60)
+        thread.join(120)
         assert [outcome.result for outcome in brought] == ["held"]  # it looked before, and a new question is asked
         assert state(held) == "stored"
 

@@ -94,7 +94,7 @@ def test_a_row_is_never_locked_before_its_content(here, member):
             return "locked"
 
     started = Event()
-    assert at_once(2, lambda n: (n and started.wait(30), one(n))[1]) == ["locked", "kept"]
+    assert at_once(2, lambda n: (n and started.wait(120), one(n))[1]) == ["locked", "kept"]
     assert state(held) == "stored"
 
 

@@ -293,7 +293,7 @@ class TestDoorbell:
 
     def test_a_picture_is_stored_when_the_bell_is_broken(self):
         ((pid,),) = HUEY.storage.sql("SELECT pg_backend_pid()", results=True)
-        sql("SELECT pg_terminate_backend(%s, 5000)", pid)
+        sql("SELECT pg_terminate_backend(%s, 60000)", pid)
         assert bring().result == "stored"
         assert Job.objects.get().state == "queued"
         tasks.ring()  # by a new connection
@@ -393,7 +393,7 @@ class TestWork:
     def test_a_database_that_is_away_is_not_the_fault_of_the_picture(self, job, monkeypatch):
         class Cutting(PHash):
             def extract(self, picture):
-                at_once(1, lambda _: sql("SELECT pg_terminate_backend(%s, 5000)", mine))
+                at_once(1, lambda _: sql("SELECT pg_terminate_backend(%s, 60000)", mine))
                 return super().extract(picture)
 
         ((mine,),) = sql("SELECT pg_backend_pid()")

@@ -265,7 +265,7 @@ class TestPurge:
             thread.start()
             wait_for_a_lock()
             image.delete()
-        thread.join(60)
+        thread.join(120)
         (outcome,) = outcomes
         assert outcome.result == "stored"
         assert original(outcome.image) == data(1)
@@ -296,7 +296,7 @@ class TestPurge:
             thread.start()
             wait_for_a_lock()
             image.restore()
-        thread.join(60)
+        thread.join(120)
         assert Image.objects.get() == image
         assert original(image) == data(1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -36,6 +35,8 @@ class Hub:
     """After each block."""
     silence: float = 0.0
     """Before the first one."""
+    hurry: threading.Event = field(default_factory=threading.Event)
+    """Ends every pause and silence."""
 
     @property
     def url(self) -> str:
@@ -104,12 +105,12 @@ def start(hub: Hub) -> ThreadingHTTPServer:
             for name, value in (headers | {"Content-Length": str(len(body))}).items():
                 self.send_header(name, value)
             self.end_headers()
-            time.sleep(hub.silence)
+            hub.hurry.wait(hub.silence)
             end = hub.cut_after.pop(0) if hub.cut_after else len(body)
             try:
                 for at in range(0, min(end, len(body)), hub.block):
                     self.wfile.write(body[at : min(end, at + hub.block)])
-                    time.sleep(hub.pause)
+                    hub.hurry.wait(hub.pause)
             except OSError:
                 pass  # whoever asked has gone
             self.close_connection = end < len(body)

@@ -150,7 +150,7 @@ class ImageEncoderContract:
         monkeypatch.setattr(_resting, "_idle_seconds", 600.0)  # set back afterwards
         copied.load()
         search.encoders.configure("auto", 0.1 / 60)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 120
         while copied.is_loaded and time.monotonic() < end:
             time.sleep(0.02)
         assert not copied.is_loaded
@@ -160,13 +160,13 @@ class ImageEncoderContract:
 
         def work(part):
             asked.set()
-            assert may_go.wait(10)
+            assert may_go.wait(120)
             return part.bytes
 
         name = "pictures" if isinstance(copied, TextEncoder) else "seen"
         with ThreadPoolExecutor(1) as thread:
             answer = thread.submit(copied.ask, name, work)
-            assert asked.wait(30)
+            assert asked.wait(120)
             assert copied.seconds_left(0.01) > 0  # it is not idle
             copied.rest()
             may_go.set()
@@ -305,15 +305,15 @@ class TextEncoderContract(ImageEncoderContract):
 
         def slowly(name):
             reading.set()
-            assert may_go.wait(30)
+            assert may_go.wait(120)
             return read(name)
 
         monkeypatch.setattr(copied, "read_part", slowly)
         with ThreadPoolExecutor(2) as threads:
             slow = threads.submit(copied.encode, [picture(1)])
-            assert reading.wait(10)
+            assert reading.wait(120)
             try:
-                assert len(threads.submit(copied.encode_texts, ["a dog"]).result(timeout=10)) == 1
+                assert len(threads.submit(copied.encode_texts, ["a dog"]).result(timeout=100)) == 1
                 assert not slow.done()
             finally:
                 may_go.set()

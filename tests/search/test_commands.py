@@ -70,7 +70,9 @@ class TestSearch:
             (["--id", "12345"], "There is no picture 12345"),
             (["--id", str(2**70)], "There is no picture"),
             (["--color", "zzz"], "is no colour"),
-            (["--text", "dog"], "understand words yet"),
+            (["--text", "~dog"], "Only meaning can take"),
+            (["--text", "a && (b"], r"not closed.\n  a && \(b\n       \^\nDid you mean: a && \(b\)"),
+            (["--text", "sort:sideways"], "sort"),
             (["--id", "1", "--limit", "0"], "--limit"),
             (["--id", "1", "--limit", "99999999999"], "--limit"),
         ],
@@ -189,8 +191,8 @@ class TestEvaluate:
 def test_a_reindex_is_seen_by_a_running_search(add):
     add(1)
     live = live_index.live_index("phash")
-    assert len(live.fresh(5)) == 1
+    assert len(live.fresh(60)) == 1
     Feature.objects.all().delete()
-    assert len(live.fresh(5)) == 0
+    assert len(live.fresh(60)) == 0
     run("reindex", "phash")
-    assert len(live.fresh(5)) == 1
+    assert len(live.fresh(60)) == 1

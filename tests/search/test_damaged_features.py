@@ -77,7 +77,7 @@ def test_a_damaged_feature_is_left_out_reported_and_made_again(add, three, caplo
 @pytest.mark.parametrize("begin", ["build", "catch up"])
 def test_a_damaged_feature_does_not_stop_an_index_from_filling(add, three, begin):
     if begin == "catch up":
-        local().fresh(5)
+        local().fresh(60)
         Feature.objects.filter(engine=LOCAL).update(version=get_engine(LOCAL).version)  # all of them changed
     harm(three[0])
     harm(three[2])
@@ -114,8 +114,8 @@ def test_it_reads_few_large_features_at_once(add, three, monkeypatch):
         put(self, index, rows)
 
     monkeypatch.setattr(live_index.LiveIndex, "_add", watched)
-    assert len(local().fresh(10)) == 3
+    assert len(local().fresh(60)) == 3
     for image in three:
         image.features.filter(engine=LOCAL).update(version=get_engine(LOCAL).version)
-    assert len(local().fresh(10)) == 3
+    assert len(local().fresh(60)) == 3
     assert pieces == [2, 1, 2, 1]

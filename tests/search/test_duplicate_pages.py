@@ -125,18 +125,19 @@ class TestLooking:
             address = LIST + onward[1].replace("&amp;", "&") if onward else ""
         assert met == list(Group.objects.order_by("-pk").values_list("pk", flat=True))
 
-    def test_it_needs_no_more_queries_for_ten_thousand_groups(self, db, as_admin: Client):
+    def test_it_needs_no_more_queries_for_thousands_of_groups(self, db, as_admin: Client):
         def queries(path: str) -> int:
             with CaptureQueriesContext(connection) as seen:
                 assert as_admin.get(path).status_code == 200
             return len(seen)
 
+        as_admin.get("/")  # it is noted, once an hour, that somebody was here
         rows(30)
         few = queries(LIST), queries(f"{LIST}{Group.objects.first().pk}/"), queries(f"{LIST}history/")
         GroupMember.objects.all().delete()
         Group.objects.all().delete()
         Image.objects.all().delete()
-        rows(10_000)
+        rows(1_000)
         many = queries(LIST), queries(f"{LIST}{Group.objects.first().pk}/"), queries(f"{LIST}history/")
         assert many == few
         assert max(many) < 40

@@ -19,7 +19,6 @@ from search import evidence, overlay, views
 from search.engines import get_engine
 from search.models import Feature, QueryPicture
 from search.query import Query
-from search.threads import CORES
 from tests.pictures import encode, photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,7 +194,7 @@ class TestManyAtOnce:
         address = f"/search/like/{whole.pk}/match/{part.pk}/{tail}"
         monkeypatch.setattr(evidence, "_PATIENCE", 0.01)
         with ExitStack() as turns:
-            for _ in range(CORES):
+            for _ in range(evidence.AT_ONCE):
                 turns.enter_context(evidence.in_turn())
             response = client.get(address)
             assert (response.status_code, response["Retry-After"]) == (503, "5")
@@ -204,7 +203,7 @@ class TestManyAtOnce:
 
     def test_a_refusal_ends_the_turn(self, client, add):
         first, second = add(1), add(2)
-        for _ in range(CORES + 1):
+        for _ in range(evidence.AT_ONCE + 1):
             assert client.get(f"/search/like/{first.pk}/match/{second.pk}/warped.webp").status_code == 404
 
 

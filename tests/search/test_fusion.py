@@ -71,6 +71,12 @@ def test_it_weighs_the_engines():
     assert ids(fuse(answers, {"quiet": Voice(weight=2.0)})) == [2, 1]
 
 
+def test_hits_of_one_score_share_a_rank_and_others_decide():
+    tagged = [hit(n, 1.0) for n in (3, 2, 1)]
+    assert ids(fuse({"words": tagged, "meaning": [hit(9, 0.9), hit(1, 0.8)]}, {})) == [1, 3, 2, 9]
+    assert ids(fuse({"words": tagged}, {})) == [3, 2, 1]
+
+
 def test_it_handles_no_hits():
     assert fuse({}, {}) == []
     assert fuse({"a": []}, {"a": Voice()}) == []

@@ -171,7 +171,7 @@ class TestAnother:
     def test_its_index_is_written_before_it_answers(self, b):
         fill_all()
         assert list((Path(django_settings.INDEX_ROOT)).rglob(f"*{b.pk}*"))
-        assert len(live_index(KIND).fresh(5)) == 6
+        assert len(live_index(KIND).fresh(60)) == 6
 
     def test_roll_back_and_forward(self, answering, b, put):
         fill_all()
@@ -458,11 +458,11 @@ class TestFailing:
     def test_a_stored_vector_of_the_wrong_length_never_reaches_the_index(self, answering, six, caplog):
         with caplog.at_level(logging.CRITICAL):
             Feature.objects.filter(engine=KIND, image=six[2]).update(data=b"12")
-            index = live_index(KIND).fresh(5)
+            index = live_index(KIND).fresh(60)
         assert len(index) == 5
         assert six[2].pk not in seen(answering)
         fill_all()
-        assert len(live_index(KIND).fresh(5)) == 6
+        assert len(live_index(KIND).fresh(60)) == 6
         assert finds(2) == six[2].pk
 
 
@@ -616,7 +616,7 @@ def in_threads(count: int, work) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert errors == []
 
 

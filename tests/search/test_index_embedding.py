@@ -155,9 +155,9 @@ def test_it_answers_by_signs_while_rows_come_and_go(vectors, snapshot):
     for thread in [writer, *threads]:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     done.set()
-    writer.join(60)
+    writer.join(120)
     assert errors == []
 
 

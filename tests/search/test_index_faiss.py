@@ -47,7 +47,7 @@ FORMS = pytest.mark.parametrize("form", ["hamming", "l1"])
 def run(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
     """Python in a process of its own, which may die."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300)
 
 
 def written(folder: Path, form: str, n: int = 500, width: int = 64) -> Path:
@@ -164,9 +164,9 @@ print(sorted({"faiss", "numba", "scipy"} & set(sys.modules)))
 SEARCH = """
 import os, sys, threading, numpy as np
 from search.indexes.faiss_index import FaissIndex
-rows = np.random.default_rng(0).integers(0, 256, (20000, 64), dtype=np.uint8)
+rows = np.random.default_rng(0).integers(0, 256, (70000, 64), dtype=np.uint8)
 index = FaissIndex(sys.argv[1], 64)
-index.add(np.arange(20000), rows)
+index.add(np.arange(70000), rows)
 def look():
     assert index.search(rows[:4], 3)[0][:, 0].tolist() == [0, 1, 2, 3]
 look()

@@ -82,7 +82,7 @@ def test_altered_content_never_ends_the_process(learned, tmp_path):
                     content = content[: len(content) - len(noise)] + (noise if seed else b"\xff" * len(noise))
                 (folder / file.name).write_bytes(content)
             folders.append(str(folder))
-    ran = subprocess.run([sys.executable, "-c", READ, *folders], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-c", READ, *folders], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (ran.returncode, ran.stdout.strip()) == (0, "alive")
 
 
@@ -126,9 +126,9 @@ def test_it_answers_eight_threads_while_one_writes(learned, tmp_path):
     for thread in [writer, *threads]:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     done.set()
-    writer.join(60)
+    writer.join(120)
     assert errors == []
 
 
@@ -154,6 +154,6 @@ print("alive")
 
 def test_it_answers_in_a_forked_child():
     ran = subprocess.run(
-        [sys.executable, "-c", FORK], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FORK], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=120
     )
     assert ran.stdout.strip() == "alive", ran.stderr

@@ -55,7 +55,7 @@ def newest() -> Path:
 @pytest.fixture
 def three(add):
     images = [add(seed) for seed in (1, 2, 3)]
-    live().fresh(5)
+    live().fresh(60)
     assert live().write_snapshot()
     return images
 
@@ -73,7 +73,7 @@ def test_a_picture_is_found_as_soon_as_it_is_done(add, three):
 def test_a_purged_picture_is_gone(three):
     three[0].purge()
     assert finds(1) == []
-    assert len(live().fresh(5)) == 2
+    assert len(live().fresh(60)) == 2
 
 
 def test_a_changed_feature_replaces_the_old_one(three):
@@ -202,14 +202,14 @@ def test_it_does_not_remove_a_snapshot_that_is_newer_than_what_it_read(add, thre
 
     def overtaken(known):
         add(4)
-        live().fresh(5)
+        live().fresh(60)
         assert live().write_snapshot()
         return read(known)
 
     monkeypatch.setattr(mine, "_read_snapshot", overtaken)
-    assert len(mine.fresh(5)) == 3  # what was committed before the call
+    assert len(mine.fresh(60)) == 3  # what was committed before the call
     assert len(snapshots.positions(folder())) == 2
-    assert len(mine.fresh(5)) == 4
+    assert len(mine.fresh(60)) == 4
 
 
 def test_a_running_process_notices_that_the_database_went_back(three):
@@ -233,13 +233,13 @@ def test_a_search_says_that_the_index_is_being_built(three, monkeypatch):
     monkeypatch.setattr(slow, "_read_all", slowly)
     with pytest.raises(EngineError, match="being built"):
         slow.fresh(seconds=0.1)
-    assert len(slow.fresh(seconds=20)) == 3
+    assert len(slow.fresh(seconds=60)) == 3
 
 
 def test_old_snapshots_are_removed(add, three):
     for seed in range(4, 8):
         add(seed)
-        live().fresh(5)
+        live().fresh(60)
         live().write_snapshot()
     assert len(snapshots.positions(folder())) == snapshots.KEEP
     assert not [path for path in folder().iterdir() if path.name.startswith(".")]
@@ -247,46 +247,46 @@ def test_old_snapshots_are_removed(add, three):
 
 def test_a_snapshot_is_worth_writing_when_there_is_none_or_much_has_come(add, monkeypatch):
     add(1)
-    live().fresh(5)
+    live().fresh(60)
     assert live().worth_a_snapshot()
     live().write_snapshot()
     assert not live().worth_a_snapshot()
     monkeypatch.setattr(live_index, "PENDING_ROWS", 0)
     add(2)
-    live().fresh(5)
+    live().fresh(60)
     assert live().worth_a_snapshot()
 
 
 def test_a_process_moves_to_the_snapshot_of_another(add, three, monkeypatch):
     mine = live()
-    mine.fresh(5)
+    mine.fresh(60)
     add(4)
     other = live_index.LiveIndex(get_engine(ENGINE), mine.root)
-    other.fresh(5)
+    other.fresh(60)
     other.write_snapshot()
     monkeypatch.setattr(live_index, "PENDING_ROWS", 0)
-    assert len(mine.fresh(5)) == 4
+    assert len(mine.fresh(60)) == 4
     assert mine.index.pending == 0
 
 
 def test_it_moves_before_it_catches_up(add, three, monkeypatch):
     """What another has written down already need not be read row by row."""
     mine = live()
-    mine.fresh(5)
+    mine.fresh(60)
     for seed in (4, 5, 6):
         add(seed)
     other = live_index.LiveIndex(get_engine(ENGINE), mine.root)
-    other.fresh(5)
+    other.fresh(60)
     other.write_snapshot()
     monkeypatch.setattr(live_index, "PENDING_ROWS", 0)
     before = mine._built
-    assert len(mine.fresh(5)) == 6
+    assert len(mine.fresh(60)) == 6
     assert mine._built == before
 
 
 def test_it_catches_up_through_a_cursor_on_the_server(add, three, monkeypatch):
     """There may be more changes than memory: only BATCH rows are here at a time."""
-    live().fresh(5)
+    live().fresh(60)
     for seed in (4, 5, 6):
         add(seed)
     monkeypatch.setattr(live_index, "BATCH", 2)
@@ -301,7 +301,7 @@ def test_it_catches_up_through_a_cursor_on_the_server(add, three, monkeypatch):
         put(self, index, rows)
 
     monkeypatch.setattr(live_index.LiveIndex, "_add", watched)
-    assert len(live().fresh(5)) == 6
+    assert len(live().fresh(60)) == 6
     assert pieces == [2, 1]
     assert held == [1, 1]
 
@@ -311,7 +311,7 @@ def test_a_build_that_fails_in_any_way_is_said(three, monkeypatch):
     restart()
     monkeypatch.setattr(live(), "_read_all", lambda index: Path("/nowhere/on/this/server").read_bytes())
     with pytest.raises(EngineError) as error:
-        live().fresh(5)
+        live().fresh(60)
     assert str(error.value) == f"{live().engine.label}: the index could not be built."
 
 
@@ -364,7 +364,7 @@ def test_another_process_finds_what_this_one_stored(add, three, settings):
         f"settings.INDEX_ROOT = Path({str(settings.INDEX_ROOT)!r});"
         "from search.live_index import live_index;"
         f"live = live_index({ENGINE!r});"
-        "print(len(live.fresh(10)), flush=True); sys.stdin.readline(); print(len(live.fresh(10)), flush=True)"
+        "print(len(live.fresh(60)), flush=True); sys.stdin.readline(); print(len(live.fresh(60)), flush=True)"
     )
     other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -389,11 +389,11 @@ def test_it_equals_the_database_after_many_changes(add, three):
         elif images:
             images.pop(rng.randrange(len(images))).purge()
         if rng.random() < 0.3:
-            live().fresh(5)
+            live().fresh(60)
             live().write_snapshot()
         if rng.random() < 0.3:
             restart()
-        index = live().fresh(5)
+        index = live().fresh(60)
         engine = get_engine(ENGINE)
         features = list(Feature.objects.of(engine).order_by("image_id").values_list("image_id", "data"))
         ids, distances = index.search(engine.rows([bytes(data) for _, data in features]), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -88,7 +89,7 @@ def test_it_works(as_admin, b):
     ["", "?role=tiles", "switch/?role=tiles&network=tiles:b"],
 )
 def test_only_the_staff_looks(client, as_member, engine, db, address):
-    assert client.get(MODELS + address)["Location"] == "/login/?next=/admin/models/"
+    assert client.get(MODELS + address)["Location"] == "/login/?next=" + quote(MODELS + address)
     assert as_member.get(MODELS + address).status_code == 403
 
 

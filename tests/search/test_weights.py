@@ -42,10 +42,11 @@ def hub(monkeypatch):
     hub = Hub(files={PATH: DATA})
     server = start(hub)
     monkeypatch.setattr(fetch, "_PAUSE", 0.01)
-    monkeypatch.setattr(fetch, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(fetch, "CONNECT_SECONDS", 30.0)
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield hub
+    hub.hurry.set()
     server.shutdown()
     server.server_close()
 
@@ -101,22 +102,22 @@ class TestTheLine:
         assert hub.ranges() == ["bytes=300000-"]
 
     def test_a_killed_process_loses_nothing_that_came(self, hub, folder):
-        hub.block, hub.pause = 100_000, 0.05
+        hub.block, hub.pause = 100_000, 120  # it is killed before it has all
         program = (
             "from pathlib import Path; from search.fetch import fetch_file, WeightFile;"
             f"fetch_file(WeightFile({FILE.path!r}, {FILE.url!r}), Path({str(folder)!r}), hub={hub.url!r})"
         )
         process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
         part = part_of(folder / FILE.path)
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 120
         while not part.exists() or part.stat().st_size == 0:
             assert time.monotonic() < ends
             time.sleep(0.01)
-        time.sleep(0.1)
         process.kill()
         process.wait()
         here = part.stat().st_size
         assert 0 < here < len(DATA)
+        hub.hurry.set()
         hub.pause, hub.asked = 0, []
         assert bring(hub, folder).read_bytes() == DATA
         assert hub.ranges() == [f"bytes={here}-"]
@@ -146,14 +147,13 @@ class TestTheLine:
     def test_a_silent_line_is(self, hub, folder, monkeypatch):
         monkeypatch.setattr(fetch, "SILENT_SECONDS", 0.1)
         monkeypatch.setattr(fetch, "ATTEMPTS", 2)
-        hub.silence = 0.5
+        hub.silence = 120
         assert "the line broke" in str(refused(hub, folder))
 
-    def test_offline_it_says_so_at_once(self, hub, folder):
-        started = time.monotonic()
+    def test_offline_it_says_so_at_once(self, hub, folder, monkeypatch):
+        monkeypatch.setattr(fetch._Fetch, "_sleep", lambda *args: pytest.fail("it waits"))
         with pytest.raises(FetchError, match=r"127\.0\.0\.1 cannot be reached") as error:
             fetch_file(FILE, folder, hub="http://127.0.0.1:9")
-        assert time.monotonic() - started < 3
         assert error.value.again_after
 
     def test_it_stops_when_nobody_wants_it_any_more(self, hub, folder):
@@ -286,7 +286,7 @@ class TestTheDisk:
             bring(hub, folder)
 
     def test_two_at_once_do_no_damage(self, hub, folder):
-        hub.block, hub.pause = 50_000, 0.01
+        hub.block, hub.pause = 50_000, 10  # until the other two have come
         errors: list[str] = []
 
         def fetch_it() -> None:
@@ -294,6 +294,8 @@ class TestTheDisk:
                 bring(hub, folder)
             except FetchError as error:
                 errors.append(str(error))
+                if len(errors) == 2:
+                    hub.hurry.set()
 
         threads = [threading.Thread(target=fetch_it) for _ in range(3)]
         for thread in threads:

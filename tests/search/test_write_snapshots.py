@@ -18,7 +18,7 @@ ENGINE, LOCAL = "phash", "local_features"
 @pytest.fixture
 def three(add):
     images = [add(seed) for seed in (1, 2, 3)]
-    live().fresh(5)
+    live().fresh(60)
     assert live().write_snapshot()
     return images
 
@@ -29,18 +29,18 @@ def local() -> live_index.LiveIndex:
 
 def test_searches_go_on_while_a_snapshot_is_written(add, three, monkeypatch):
     """Learning takes minutes where there are many pictures; what comes meanwhile is found too, then and afterwards."""
-    live().fresh(5)
+    live().fresh(60)
     began, may_end = threading.Event(), threading.Event()
     write = FaissIndex.write
 
     def slowly(self, target):
         began.set()
-        assert may_end.wait(20)
+        assert may_end.wait(120)
         write(self, target)
 
     monkeypatch.setattr(FaissIndex, "write", slowly)
     image = add(4)
-    live().fresh(5)
+    live().fresh(60)
 
     def write_one():
         try:
@@ -52,7 +52,7 @@ def test_searches_go_on_while_a_snapshot_is_written(add, three, monkeypatch):
     writer = threading.Thread(target=write_one)
     writer.start()
     try:
-        assert began.wait(20)
+        assert began.wait(120)
         assert finds(4) == [image.pk]
         later = add(5)
         three[0].purge()
@@ -60,7 +60,7 @@ def test_searches_go_on_while_a_snapshot_is_written(add, three, monkeypatch):
         assert not live_index.LiveIndex(get_engine(ENGINE), live().root).write_snapshot()  # one at a time
     finally:
         may_end.set()
-        writer.join(20)
+        writer.join(120)
     assert written == [True]
     assert live()._loaded == int(newest().name) < live().position
     assert live().index.pending == 2
@@ -75,7 +75,7 @@ def test_a_slow_engine_does_not_keep_others_from_being_written(add, three):
         with elsewhere.cursor() as cursor:
             number = zlib.crc32(LOCAL.encode()) - 2**31
             cursor.execute("SELECT pg_advisory_lock(%s::int, %s::int)", [live_index.SNAPSHOT_LOCK, number])
-        local().fresh(5)
+        local().fresh(60)
         assert not local().write_snapshot()
         assert live().write_snapshot()
     finally:
@@ -85,13 +85,13 @@ def test_a_slow_engine_does_not_keep_others_from_being_written(add, three):
 def test_keypoints_are_learned_by_the_snapshot(add, three, monkeypatch):
     monkeypatch.setattr(keypoint_index, "EXACT", 300)
     reader = live_index.LiveIndex(get_engine(LOCAL), live().root)
-    assert reader.fresh(10)._state.codebook is None
-    local().fresh(10)
+    assert reader.fresh(60)._state.codebook is None
+    local().fresh(60)
     assert local().worth_a_snapshot()
     local().write_snapshot()
     assert local().index._state.codebook
     assert not local().worth_a_snapshot()
-    assert reader.fresh(10)._state.codebook  # another process moves to it, though no row is new
+    assert reader.fresh(60)._state.codebook  # another process moves to it, though no row is new
     image = add(4)
     assert [finds(seed, LOCAL) for seed in (1, 4)] == [[three[0].pk], [image.pk]]
     restart()
