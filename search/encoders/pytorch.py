@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _module: Any = None
+_has_threads = False
+"""Of this process, not of the one that it was forked from."""
 _schemas: Any = None
 """torch forgets what was registered with the object that registered it."""
 _device = "auto"
@@ -40,17 +42,30 @@ def torch() -> Any:
     each other busily: on processors that others use too, two were ten times slower than one. Who has a batch cuts it
     into pieces for threads of his own (search/encoders/_batches.py).
     """
-    global _module
+    global _module, _has_threads
     with _lock:
         if _module is None:
             # MKL keeps freed memory by thread, and its list of threads does not survive a fork: a child that calculates
             # bfloat16 may look for its own place in it for ever (seen in mm_account_ptr_by_tid).
             os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
             module = import_module("torch")
-            module.set_num_threads(1)
             _offer_torchvision(module)
             _module = module
+        if not _has_threads:
+            _module.set_num_threads(1)
+            _has_threads = True
         return _module
+
+
+def _forget_threads() -> None:
+    """In a forked child the first call that calculates makes another pool of threads for torch, and a second call in
+    that moment finds none ("Invalid thread pool!"): ``torch`` makes it, under its lock, which nobody holds here."""
+    global _has_threads, _lock
+    _has_threads, _lock = False, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def _offer_torchvision(module: Any) -> None:
