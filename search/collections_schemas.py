@@ -77,6 +77,7 @@ class Outcome(Schema):
 
     asked: int | None = None
     added: int | None = None
+    notices: list[str] = Field([], description="What the search could not ask: there may be more such pictures.")
     removed: int | None = None
     would_remove: int | None = Field(None, description="Of a dry run.")
     of: int | None = None

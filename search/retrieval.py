@@ -142,6 +142,8 @@ class Answer:
     """No network understands words here: they were only looked up."""
     passing: int | None = None
     """How many pictures may be answered, where that was counted."""
+    is_late: bool = False
+    """An engine had too little time: with more patience the same question is answered better."""
     is_loading: bool = False
     """A network comes into memory just now: the same question will be answered better in some seconds."""
 
@@ -251,6 +253,7 @@ def _hear(
         answer.networks |= {engine.name: engine.network.label} if isinstance(engine, EmbeddingEngine) else {}
     except FutureTimeout:
         future.cancel()
+        answer.is_late = True
         answer.notices.append(f"{engine.label}: no answer within {seconds:g} seconds.")
     except EngineError as error:
         answer.notices.append(str(error))

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from gallery.models import Image, User
 from search.datasets.answers import MOST, find
-from search.datasets.errors import CollectionError
+from search.datasets.errors import CollectionError, NotYet
 from search.models import Collection, CollectionItem, CollectionWork
 
 SLICE = 500
@@ -32,10 +32,7 @@ def options(images: Sequence[int] = (), address: str = "", limit: int = MOST, vi
 def step(work: CollectionWork, worker: str) -> None:
     assert work.by
     if "images" not in work.options:
-        found = find(work.options["address"], work.by, work.options["limit"])
-        work.options = work.options | {"images": found.images, "via": found.via}
-        work.total = len(found.images)
-        work.hold(worker, options=work.options, total=work.total, attempts=0)
+        _find(work, worker)
         return
     images = work.options["images"]
     with transaction.atomic():
@@ -45,9 +42,24 @@ def step(work: CollectionWork, worker: str) -> None:
             return
         added = put_in(work.collection, images[work.done : done], work.by, work, work.options.get("via", ""))
         counted = work.outcome.get("added", 0) + added
-        work.hold(worker, outcome={"added": counted, "asked": len(images)})
+        work.hold(worker, outcome=work.outcome | {"added": counted, "asked": len(images)})
         if done >= len(images):
             work.end(worker, CollectionWork.State.DONE)
+
+
+def _find(work: CollectionWork, worker: str) -> None:
+    """Impatiently first: it may be a page that waits."""
+    assert work.by
+    is_patient = work.options.get("is_patient", False)
+    try:
+        found = find(work.options["address"], work.by, work.options["limit"], is_patient)
+    except NotYet:
+        work.hold(worker, options=work.options | {"is_patient": True})
+        raise
+    work.options = work.options | {"images": found.images, "via": found.via}
+    work.outcome = {"notices": found.notices} if found.notices else {}
+    work.total = len(found.images)
+    work.hold(worker, options=work.options, outcome=work.outcome, total=work.total, attempts=0)
 
 
 def put_in(

@@ -7,3 +7,7 @@ class CollectionError(ValueError):
     def __init__(self, sentence: str, code: str = "invalid", status: int = 400) -> None:
         super().__init__(sentence)
         self.code, self.status = code, status
+
+
+class NotYet(Exception):
+    """A step needs more time than a page has, or waits for something: a worker takes it up again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from search.models import CollectionWork
 
 Kind, State = CollectionWork.Kind, CollectionWork.State
@@ -15,7 +17,7 @@ def sentence(work: CollectionWork) -> str:
     if work.kind == Kind.ADD:
         added, asked = told.get("added", 0), told.get("asked", work.total)
         rest = f"; the other {asked - added:,} were in it already, or are not there any more" if asked > added else ""
-        return f"{pictures(added)} added{rest}."
+        return " ".join([f"{pictures(added)} added{rest}.", *_what_may_be_missing(told)])
     if work.kind == Kind.REMOVE:
         return f"{pictures(told.get('removed', 0))} taken out. They stay in the gallery."
     if work.kind == Kind.THIN:
@@ -23,6 +25,11 @@ def sentence(work: CollectionWork) -> str:
     if work.kind == Kind.SAMPLE:
         return _sampled(work)
     return _packed(work)
+
+
+def _what_may_be_missing(told: dict[str, Any]) -> list[str]:
+    notices = told.get("notices", [])
+    return ["There may be more, since not everything could be asked:", *notices] if notices else []
 
 
 def _thinned(work: CollectionWork) -> str:

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from gallery.models import User
 from search.datasets import adding, choosing, packing
-from search.datasets.errors import CollectionError
+from search.datasets.errors import CollectionError, NotYet
 from search.errors import EngineError, QueryError
 from search.models import Collection, CollectionItem, CollectionWork
 from search.models.collections import KEPT
@@ -93,12 +93,20 @@ def _until(ends: float, work: CollectionWork, worker: str, most: float = math.in
         return True
     while work.is_unfinished and work.worker == worker:
         if time.monotonic() > ends or work.total > most:
-            work.hold(worker, attempts=0)
-            CollectionWork.objects.filter(pk=work.pk, worker=worker).update(worker="", lease_until=None)
+            _let_go(work, worker)
             return False
-        _step(work, worker)
+        try:
+            _step(work, worker)
+        except NotYet:
+            _let_go(work, worker)
+            return False
         work.refresh_from_db(fields=["state", "worker", "done", "total", "outcome"])
     return True
+
+
+def _let_go(work: CollectionWork, worker: str) -> None:
+    work.hold(worker, attempts=0)
+    CollectionWork.objects.filter(pk=work.pk, worker=worker).update(worker="", lease_until=None)
 
 
 def _step(work: CollectionWork, worker: str) -> None:
@@ -111,8 +119,8 @@ def _step(work: CollectionWork, worker: str) -> None:
     except OSError as error:
         logger.exception("%s failed", work)
         work.end(worker, State.FAILED, problem=f"The disk refused it: {error.strerror or error}.")
-    except DatabaseError:
-        raise  # the lease ends by itself, and somebody begins again
+    except (DatabaseError, NotYet):
+        raise  # of a database: the lease ends by itself, and somebody begins again
     except Exception as error:  # whatever it was, the page must say it
         logger.exception("%s failed", work)
         work.end(worker, State.FAILED, problem=f"{error.__class__.__name__}: {error}"[:1000])
