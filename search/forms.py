@@ -29,8 +29,8 @@ from search.retrieval import TEXT_LIMIT, Found
 from search.wording import spoken
 
 MAX_PAGE = 1000
-MAX_AGAIN = 6
-"""A page asks by itself so often, while a network is being loaded."""
+MAX_AGAIN = 20
+"""A page asks by itself so often, for a minute and a half, while a network is being loaded."""
 SORTS = {
     "relevance": "Best first",
     "newest": "Newest",
