@@ -35,6 +35,8 @@ Person = AbstractBaseUser | AnonymousUser
 
 @dataclass(frozen=True)
 class Asker:
+    """Who asks, for how many pictures at most, and whether engines get PATIENCE or what they have on a page."""
+
     user: Person
     limit: int
     is_patient: bool
@@ -55,12 +57,12 @@ def address_of(query: str) -> str:
     return f"{reverse('search')}?{urlencode({'q': query})}"
 
 
-def find(address: str, user: Person, limit: int, is_patient: bool = True) -> Finding:
+def find(address: str, user: Person, limit: int, is_patient: bool) -> Finding:
     """The first ``limit`` pictures of the answer that has this address, weak ones aside.
 
     CollectionError if there is none, or if it cannot be read: a filter that is misunderstood would let everything in.
-    NotYet while a network comes into memory; and if an engine has no answer within its seconds, where nobody is so
-    ``is_patient`` as to give it PATIENCE.
+    NotYet while a network comes into memory. An engine that has no answer within its seconds on a page is NotYet too;
+    who ``is_patient`` gives it PATIENCE, and gets what the others have found, with a notice, if that is not enough.
     """
     name, path, params, number = _resolved(address)
     limit = max(1, min(limit, MOST))

@@ -105,8 +105,8 @@ def _until(ends: float, work: CollectionWork, worker: str, most: float = math.in
 
 
 def _let_go(work: CollectionWork, worker: str) -> None:
-    work.hold(worker, attempts=0)
-    CollectionWork.objects.filter(pk=work.pk, worker=worker).update(worker="", lease_until=None)
+    """For anybody to take up; nothing has gone wrong with it."""
+    CollectionWork.objects.filter(pk=work.pk, worker=worker).update(worker="", lease_until=None, attempts=0)
 
 
 def _step(work: CollectionWork, worker: str) -> None:
@@ -119,8 +119,10 @@ def _step(work: CollectionWork, worker: str) -> None:
     except OSError as error:
         logger.exception("%s failed", work)
         work.end(worker, State.FAILED, problem=f"The disk refused it: {error.strerror or error}.")
-    except (DatabaseError, NotYet):
-        raise  # of a database: the lease ends by itself, and somebody begins again
+    except NotYet:
+        raise
+    except DatabaseError:
+        raise  # the lease ends by itself, and somebody begins again
     except Exception as error:  # whatever it was, the page must say it
         logger.exception("%s failed", work)
         work.end(worker, State.FAILED, problem=f"{error.__class__.__name__}: {error}"[:1000])
