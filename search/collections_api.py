@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,7 +15,7 @@ from gallery.api_access import Access
 from gallery.api_bodies import answers_with
 from gallery.api_pages import REFUSALS, Cursor, Limit, Page, Problem, Token, page_by_id
 from gallery.images_schemas import ImageOut, images_out
-from gallery.models import Role, Scope, User
+from gallery.models import Image, Role, Scope, User
 from gallery.refusal import Refusal
 from search.api_errors import refusing
 from search.collections_schemas import (
@@ -39,6 +40,7 @@ from search.datasets.scores import ScoresError, read_scores
 from search.datasets.tasks import start
 from search.language import parse
 from search.models import Collection, CollectionItem, CollectionWork
+from search.query import parse_colours
 
 router = Router(tags=["collections"])
 READ, WRITE = Access(Scope.READ), Access(Scope.WRITE)
@@ -124,7 +126,7 @@ def add_pictures(request: HttpRequest, token: Token, wish: AddIn) -> Any:
     given = [bool(wish.ids), bool(wish.query), wish.like is not None, bool(wish.colours), bool(wish.address)]
     if sum(given) != 1:
         raise Refusal(422, "invalid", "Give exactly one of ids, query, like, colours and address.")
-    collection, address = _own(request, token), _address(wish)
+    collection, address = _own(request, token), _address(request, wish)
     return _begun(request, lambda: wishes.add(collection, _person(request), wish.ids, address, wish.limit))
 
 
@@ -322,13 +324,19 @@ def _collected(row: CollectionItem, image: ImageOut, tells: bool) -> dict[str, A
 
 
 @refusing
-def _address(wish: AddIn) -> str:
+def _address(request: HttpRequest, wish: AddIn) -> str:
+    """What no search could answer is refused here: a work that fails is for what turns out later."""
     if wish.query:
         parse(wish.query)
         return address_of(wish.query)
     if wish.like is not None:
+        if not Image.objects.visible_to(request.user).filter(pk=wish.like).exists():
+            raise Refusal(404, "not_found", "There is no such picture.")
         return reverse("like", args=[wish.like])
-    return f"{reverse('colours')}?c={wish.colours.replace('#', '')}" if wish.colours else wish.address
+    if wish.colours:
+        parse_colours(wish.colours)
+        return f"{reverse('colours')}?{urlencode({'c': wish.colours.replace('#', '')})}"
+    return wish.address
 
 
 def _person(request: HttpRequest) -> User:

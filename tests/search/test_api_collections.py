@@ -148,6 +148,8 @@ def test_scores(call, alice):
         ("/images", {"ids": [0]}, 422),
         ("/images", {"ids": [2**63]}, 422),
         ("/images", {"query": "(a"}, 400),
+        ("/images", {"colours": "zz"}, 400),
+        ("/images", {"like": 999_999}, 404),
         ("/images", {"query": "a\0b"}, 422),
         ("/images", {"query": "\ud800"}, 422),
         ("/images", {"address": "https://example.org/"}, 422),
